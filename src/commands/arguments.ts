@@ -1,0 +1,50 @@
+/** Arguments as people type them, read before anything is done with them. A bad one is bad usage, told by commander. */
+import { InvalidArgumentError } from 'commander'
+
+const LARGEST_BIGINT = 2n ** 63n - 1n
+
+/** A delivery's id: a bigint, as its decimal text. */
+export function deliveryId(text: string): string {
+  if (/^\d{1,19}$/.test(text) && BigInt(text) <= LARGEST_BIGINT) return String(BigInt(text))
+  throw new InvalidArgumentError("A delivery's id is a whole number.")
+}
+
+/** A replay's: the same. */
+export function replayId(text: string): string {
+  if (/^\d{1,19}$/.test(text) && BigInt(text) <= LARGEST_BIGINT) return String(BigInt(text))
+  throw new InvalidArgumentError("A replay's id is a whole number.")
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+export function subscriptionId(text: string): string {
+  if (UUID.test(text)) return text.toLowerCase()
+  throw new InvalidArgumentError("A subscription's id is a UUID.")
+}
+
+export function eventId(text: string): string {
+  if (UUID.test(text)) return text.toLowerCase()
+  throw new InvalidArgumentError("An event's id is a UUID.")
+}
+
+/** A parser of whole numbers. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+    if (number >= least && number <= most) return number
+    throw new InvalidArgumentError(`It has to be a whole number from ${least} to ${most}.`)
+  }
+}
+
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** `127.0.0.1:9000`, `[::1]:9000`; port 0 takes a free one. */
+export function listenAddress(text: string): ListenAddress {
+  const match = /^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(text)
+  if (match !== null && Number(match[2]) <= 65_535)
+    return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(match[2]) }
+  throw new InvalidArgumentError('It has to be host:port, like 127.0.0.1:9000.')
+}

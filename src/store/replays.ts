@@ -1,0 +1,159 @@
+/** Replays as they are asked for, looked at and carried on. Which deliveries that concerns is decided in sql/replay.sql alone. */
+import type { Queryable } from './database.ts'
+
+export interface ReplayWish {
+  readonly subscriptionId?: string | undefined
+  readonly eventTypes?: readonly string[] | undefined
+  /** Timestamps as Postgres reads them. */
+  readonly createdFrom?: string | undefined
+  readonly createdTo?: string | undefined
+  readonly states?: readonly string[] | undefined
+  readonly key?: string | undefined
+  readonly tenant?: string | undefined
+  readonly toUrl?: string | undefined
+  readonly backfill: boolean
+  readonly dryRun: boolean
+}
+
+export type AskedReplay = Readonly<{
+  /** A bigint as text; null where nothing was made: a dry run, or nothing to send. */
+  id: string | null
+  kind: 'resend' | 'copy' | 'backfill'
+  subscription_id: string
+  to_subscription_id: string
+  total: number
+}>
+
+/** One for each subscription. Errors: Postgres's, with the field that is at fault. */
+export async function askForReplay(tx: Queryable, wish: ReplayWish): Promise<readonly AskedReplay[]> {
+  // Counting reads what there is to read, however long that takes.
+  await tx.query('set local statement_timeout = 0')
+  return tx.query<AskedReplay>(
+    /* sql */ `
+    select id::text as id, kind, subscription_id, to_subscription_id, total::double precision as total
+    from walhook.replay(
+      subscription_id => $1::uuid, event_types => $2::text[], created_from => $3::timestamptz,
+      created_to => $4::timestamptz, states => $5::text[], key => $6, tenant => $7, to_url => $8, backfill => $9,
+      dry_run => $10
+    )`,
+    [
+      wish.subscriptionId ?? null,
+      wish.eventTypes ?? null,
+      wish.createdFrom ?? null,
+      wish.createdTo ?? null,
+      wish.states ?? null,
+      wish.key ?? null,
+      wish.tenant ?? null,
+      wish.toUrl ?? null,
+      wish.backfill,
+      wish.dryRun,
+    ],
+  )
+}
+
+/** A row of walhook.replay_status; timestamps and `remaining` are Postgres's text. */
+export type ReplayStatus = Readonly<{
+  id: string
+  kind: 'resend' | 'copy' | 'backfill'
+  state: 'running' | 'stopped' | 'done' | 'failed'
+  reason: string | null
+  waits_for: string | null
+  replayed: number
+  total: number
+  percent: number
+  per_second: number
+  remaining: string | null
+  url: string | null
+  subscription_id: string
+  to_subscription_id: string
+  created_by: string
+  created_at: string
+  updated_at: string
+  finished_at: string | null
+}>
+
+const STATUS = /* sql */ `
+  select
+    id::text as id, kind, state, reason, waits_for, replayed::double precision as replayed,
+    total::double precision as total, percent::double precision as percent,
+    per_second::double precision as per_second, date_trunc('second', remaining)::text as remaining, url,
+    subscription_id, to_subscription_id, created_by, created_at::text as created_at,
+    updated_at::text as updated_at, finished_at::text as finished_at
+  from walhook.replay_status
+  where $1::bigint[] is null or id = any ($1)
+  order by replay_status.id desc
+  limit $2`
+
+/** The newest first; all of them, or those with these ids. */
+export function listReplays(
+  db: Queryable,
+  ids: readonly string[] | undefined,
+  limit: number,
+): Promise<readonly ReplayStatus[]> {
+  return db.query<ReplayStatus>(STATUS, [ids ?? null, limit])
+}
+
+/** Errors: P0002 where there is none. */
+export async function stopReplay(db: Queryable, id: string): Promise<void> {
+  await db.query('select from walhook.stop_replay($1::bigint)', [id])
+}
+
+/** Errors: P0002 where there is none; 22023 where it is over. */
+export async function continueReplay(db: Queryable, id: string): Promise<void> {
+  await db.query('select from walhook.continue_replay($1::bigint)', [id])
+}
+
+const FIND_RUNNABLE = {
+  name: 'walhook_find_runnable_replays',
+  text: /* sql */ `
+    select r.id::text as id
+    from walhook.replays as r
+    left join walhook.subscriptions as s on s.id = r.to_subscription_id
+    where r.state = 'running'
+      and case when s.id is null then true else s.state = 'active' and walhook.has_room_for_replay(s.id) end
+    order by r.updated_at, r.id
+    limit $1`,
+}
+
+/** Replays of which a piece can be done now; the one that has waited longest comes first. */
+export async function findRunnableReplays(db: Queryable, limit: number): Promise<readonly string[]> {
+  const rows = await db.query<{ id: string }>(FIND_RUNNABLE, [limit])
+  return rows.map((row) => row.id)
+}
+
+export interface ReplayPiece {
+  readonly id: string
+  readonly kind: ReplayStatus['kind']
+  readonly state: ReplayStatus['state']
+  readonly reason: string | null
+  readonly subscriptionId: string
+  /** So far, all pieces together. */
+  readonly replayed: number
+  readonly total: number
+}
+
+const ADVANCE = {
+  name: 'walhook_advance_replay',
+  text: /* sql */ `
+    select
+      id::text as id, kind, state, reason, to_subscription_id as "subscriptionId",
+      replayed::double precision as replayed, total::double precision as total
+    from walhook.advance_replay($1::bigint)`,
+}
+
+/** One piece and how far it came, in one transaction. Undefined where there was nothing to be done. */
+export async function advanceReplay(db: Queryable, id: string): Promise<ReplayPiece | undefined> {
+  const [piece] = await db.query<ReplayPiece | { readonly id: null }>(ADVANCE, [id])
+  return piece === undefined || piece.id === null ? undefined : piece
+}
+
+/** Until a person continues it. */
+export async function failReplay(db: Queryable, id: string, reason: string): Promise<void> {
+  await db.query(
+    /* sql */ `
+    update walhook.replays
+    set state = 'failed', reason = $2, updated_at = now(), finished_at = now()
+    where id = $1::bigint and state = 'running'`,
+    [id, reason],
+  )
+}

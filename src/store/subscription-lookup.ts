@@ -1,0 +1,45 @@
+/** Finding a subscription by what it asks for, so that making it twice makes one. */
+import type { Queryable } from './database.ts'
+
+export interface SubscriptionWish {
+  readonly url: string
+  readonly eventTypes: readonly string[]
+  readonly tenant?: string | undefined
+}
+
+export interface FoundSubscription {
+  readonly id: string
+  readonly state: string
+  /** As it stands there: plain or sealed. */
+  readonly storedSecret: string
+}
+
+/** Held until the transaction ends: of two that look for the same URL, the second finds what the first made. */
+export async function lockUrl(tx: Queryable, url: string): Promise<void> {
+  await tx.query(`select pg_advisory_xact_lock(hashtextextended('walhook.subscribe ' || $1, 0))`, [url])
+}
+
+/** The oldest with this URL, this tenant or none, and these event types in any order. */
+export async function findSubscription(
+  tx: Queryable,
+  wish: SubscriptionWish,
+): Promise<FoundSubscription | undefined> {
+  const [found] = await tx.query<FoundSubscription>(
+    /* sql */ `
+    select id, state, secret as "storedSecret"
+    from walhook.subscriptions
+    where url = $1
+      and event_types @> $2::text[]
+      and event_types <@ $2::text[]
+      and tenant is not distinct from $3
+    order by created_at, id
+    limit 1`,
+    [wish.url, wish.eventTypes, wish.tenant ?? null],
+  )
+  return found
+}
+
+/** Postgres reads the path and says what is wrong with it. */
+export async function checkFilter(db: Queryable, filter: string): Promise<void> {
+  await db.query('select $1::jsonpath', [filter])
+}

@@ -1,0 +1,213 @@
+/** Subscriptions as attempts read them, and what a person writes of them. */
+import type { KeyRing } from '../core/key-ring.ts'
+import { withinAllowedRate } from '../core/consent.ts'
+import { headerNames } from '../core/header-names.ts'
+import { requestForm, type RequestOptions } from '../core/request-form.ts'
+import { needsKey, type SignatureScheme, signers } from '../core/signature.ts'
+import { readSecret, type StoredSecret, type UnreadableSecret } from '../core/signing-secret.ts'
+import {
+  type Batching,
+  DEFAULT_BATCH,
+  parseRateLimit,
+  type Subscription,
+  trustedDuration,
+} from '../core/subscription.ts'
+import type { Queryable } from './database.ts'
+import { accessOf } from './subscription-access.ts'
+
+interface SubscriptionRow {
+  id: string
+  url: string
+  state: Subscription['state']
+  /** Whose secrets these are, and for whom they are sealed. */
+  signer_id: string
+  secret: string
+  previous_secret: string | null
+  auth: string | null
+  tls: string | null
+  handshake: boolean
+  consented: boolean
+  allowed_rate: number | null
+  timeout: string
+  retry_schedule: string[]
+  retry_on: 'any' | 'transient'
+  method: RequestOptions['method']
+  body: RequestOptions['body']
+  headers: Record<string, string>
+  forward_headers: string[]
+  header_prefix: string | null
+  signature: SignatureScheme[]
+  signature_header: string | null
+  ed25519_key: string | null
+  batch: { max_events?: number; max_wait?: string } | null
+  ordering: Subscription['ordering']
+  rate_limit: string | null
+  max_in_flight: number | null
+  ttl: string | null
+}
+
+const LOAD = {
+  name: 'walhook_load_subscriptions',
+  text: /* sql */ `
+    select
+      s.id, s.url, state, signer_id, signer_secret as secret, timeout, retry_schedule, retry_on,
+      signer_previous_secret as previous_secret,
+      method, body, headers, forward_headers, header_prefix, signature, signature_header,
+      signer_ed25519_key as ed25519_key,
+      batch, ordering, rate_limit, max_in_flight, ttl,
+      auth, tls, handshake, c.consented_at is not null as consented, c.allowed_rate
+    from walhook.subscriptions as s
+    cross join lateral (
+      select
+        k.id as signer_id, k.secret as signer_secret, k.ed25519_key as signer_ed25519_key,
+        case when k.previous_secret_until > now() then k.previous_secret end as signer_previous_secret
+      from walhook.subscriptions as k
+      where k.id = coalesce(s.signs_as, s.id)
+    ) as signer
+    left join walhook.consents as c on s.handshake and c.subscription_id = s.id and c.url = s.url and c.origin = $2
+    where s.id = any ($1::uuid[])`,
+}
+
+/**
+ * Those that exist; an id without a subscription is one that was deleted. `onUnreadable` is told why one has no keys or no
+ * access. `origin` is whom an endpoint has to have consented to, where it has to;
+ * `now` is in unix milliseconds.
+ */
+export async function loadSubscriptions(
+  db: Queryable,
+  ids: readonly string[],
+  ring: KeyRing,
+  onUnreadable: (secret: UnreadableSecret) => void,
+  { origin, now }: { readonly origin: string; readonly now: number },
+): Promise<readonly Subscription[]> {
+  const rows = await db.query<SubscriptionRow>(LOAD, [ids, origin])
+  return rows.map((row) => ({
+    id: row.id,
+    url: row.url,
+    state: row.state,
+    signers: signersOf(row, ring, onUnreadable),
+    access: accessOf(row, ring, now, onUnreadable),
+    consent: !row.handshake ? 'not_needed' : row.consented ? 'given' : 'awaited',
+    timeoutMs: trustedDuration(row.timeout),
+    retry: { delaysMs: row.retry_schedule.map(trustedDuration), retryOn: row.retry_on },
+    request: requestForm({
+      method: row.method,
+      body: row.body,
+      headers: row.headers,
+      forwardHeaders: row.forward_headers,
+      headerPrefix: row.header_prefix ?? undefined,
+    }),
+    batch: row.batch === null ? undefined : batchOf(row.batch),
+    ordering: row.ordering,
+    rateLimit: withinAllowedRate(
+      row.rate_limit === null ? undefined : parseRateLimit(row.rate_limit),
+      row.allowed_rate ?? undefined,
+    ),
+    maxInFlight: row.max_in_flight ?? undefined,
+    ttlMs: row.ttl === null ? undefined : trustedDuration(row.ttl),
+  }))
+}
+
+function batchOf({
+  max_events = DEFAULT_BATCH.maxEvents,
+  max_wait,
+}: NonNullable<SubscriptionRow['batch']>): Batching {
+  return {
+    maxEvents: max_events,
+    maxWaitMs: max_wait === undefined ? DEFAULT_BATCH.maxWaitMs : trustedDuration(max_wait),
+  }
+}
+
+/** All or none: a receiver may know the one secret that is missing, and would refuse what bears only the other's signature. */
+function signersOf(
+  row: SubscriptionRow,
+  ring: KeyRing,
+  onUnreadable: (secret: UnreadableSecret) => void,
+): Subscription['signers'] {
+  const { signature: schemes } = row
+  const read = (column: StoredSecret['column'], text: string | null): readonly string[] | undefined => {
+    if (text === null) return []
+    const secret = readSecret(ring, { id: row.signer_id, column, text })
+    if (secret.kind === 'plain' || secret.kind === 'opened') return [secret.plain]
+    onUnreadable({ id: row.signer_id, column, reason: secret.kind })
+    return undefined
+  }
+  const shared = needsKey(schemes, 'secrets')
+  const newest = shared ? read('secret', row.secret) : []
+  const previous = shared ? read('previous_secret', row.previous_secret) : []
+  const own = needsKey(schemes, 'ed25519Key') ? read('ed25519_key', row.ed25519_key) : []
+  if (newest === undefined || previous === undefined || own === undefined) return undefined
+  return signers(
+    {
+      schemes,
+      hexHeader: row.signature_header ?? undefined,
+      names: headerNames(row.header_prefix ?? undefined),
+    },
+    { secrets: [...newest, ...previous], ed25519Key: own[0] },
+  )
+}
+
+/** In the order of the statement's parameters. */
+const OPTIONS = [
+  'eventTypes',
+  'tenant',
+  'filter',
+  'description',
+  'secret',
+  'timeout',
+  'retrySchedule',
+  'retryOn',
+  'method',
+  'body',
+  'headers',
+  'forwardHeaders',
+  'signature',
+  'signatureHeader',
+  'headerPrefix',
+  'ed25519Key',
+  'auth',
+  'tls',
+  'handshake',
+  'batch',
+  'ordering',
+  'onDead',
+  'rateLimit',
+  'maxInFlight',
+  'ttl',
+  'disableAfter',
+] as const
+
+/** As a person wrote it: what can stand there is checked where it is stored. What is absent gets its default. */
+export interface NewSubscription extends Partial<
+  Record<(typeof OPTIONS)[number], string | readonly string[] | boolean | undefined>
+> {
+  readonly url: string
+  readonly eventTypes: readonly string[]
+  readonly tenant?: string | undefined
+  readonly filter?: string | undefined
+  readonly secret?: string | undefined
+}
+
+const SUBSCRIBE = /* sql */ `
+  select id, secret
+  from walhook.subscribe(
+    url => $1, event_types => $2, tenant => $3, filter => $4::jsonpath, description => $5,
+    secret => $6, timeout => $7, retry_schedule => $8, retry_on => $9, method => $10, body => $11,
+    headers => $12::jsonb, forward_headers => $13, signature => $14, signature_header => $15,
+    header_prefix => $16, ed25519_key => $17, auth => $18, tls => $19, handshake => $20::boolean,
+    batch => $21::jsonb, ordering => $22, on_dead => $23, rate_limit => $24,
+    max_in_flight => $25::integer, ttl => $26, disable_after => $27
+  )`
+
+/** Returns the secret, this once. Errors: Postgres's, with the column that is at fault. */
+export async function subscribe(
+  db: Queryable,
+  wish: NewSubscription,
+): Promise<{ id: string; secret: string }> {
+  const [made] = await db.query<{ id: string; secret: string }>(SUBSCRIBE, [
+    wish.url,
+    ...OPTIONS.map((option) => wish[option] ?? null),
+  ])
+  if (made === undefined) throw new Error('walhook.subscribe returned no row')
+  return made
+}
