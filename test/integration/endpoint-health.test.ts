@@ -26,7 +26,10 @@ const told = (receiver: Receiver, path = '/operator'): readonly Told[] => receiv
 const asTold = ({ body }: ReceivedRequest): Told => JSON.parse(body.toString()) as Told
 const typesOf = (events: readonly Told[]): readonly string[] => events.map(({ type }) => type)
 
-/** An endpoint of the operator's, whose requests are checked by an outside verifier. */
+/**
+ * An endpoint of the operator's, whose requests are checked by an outside verifier. What it is told of may come to it over the log
+ * a moment before the same commit can be seen by a query.
+ */
 async function subscribeOperator(db: TestDatabase, receiver: Receiver): Promise<Subscribed> {
   const operator = await subscribe(db, receiver.url('/operator'), {
     tenant: 'walhook',
@@ -124,8 +127,10 @@ eachPlugin(() => {
       ),
     ).toEqual([{ failing_since: null, failures_in_a_row: null }])
     expect(await db.query('select from walhook.failing_endpoints')).toEqual([])
-    for (const name of ['subscription.failing', 'subscription.recovered'])
+    for (const name of ['subscription.failing', 'subscription.recovered']) {
+      await logs.waitFor(name)
       expect(logs.all(name)).toMatchObject([{ subscription_id: failing.id }])
+    }
   })
 
   test('failing for disable_after disables; what it is owed waits; and resuming it begins anew', async ({
@@ -150,13 +155,15 @@ eachPlugin(() => {
         data: { subscription_id: failing.id, reason: 'failing', last_status: 422 },
       },
     ])
-    expect(await stateOf(db, failing)).toEqual([
-      { state: 'disabled', state_reason: 'failing for 1m: last 422' },
-    ])
-    expect(logs.all('subscription.disabled')).toMatchObject([
-      { subscription_id: failing.id, reason: 'failing' },
-    ])
-    expect(await counted(url, 'walhook_subscriptions_disabled_total{reason="failing"}')).toBe(1)
+    await eventually(async () => {
+      expect(await stateOf(db, failing)).toEqual([
+        { state: 'disabled', state_reason: 'failing for 1m: last 422' },
+      ])
+      expect(logs.all('subscription.disabled')).toMatchObject([
+        { subscription_id: failing.id, reason: 'failing' },
+      ])
+      expect(await counted(url, 'walhook_subscriptions_disabled_total{reason="failing"}')).toBe(1)
+    })
 
     const second = await publish(db)
     await untilRecorded(db)
@@ -289,12 +296,14 @@ eachPlugin(() => {
     const refuses = await subscribe(db, receiver.url('/refuses'), { ...PATIENT, eventTypes: ['order.*'] })
     await publish(db)
     await receiver.waitFor(2, { path: '/operator' })
-    for (const each of [accepts, refuses])
-      expect(await stateOf(db, each)).toEqual([
-        { state: 'disabled', state_reason: 'the endpoint asked for it' },
-      ])
     expect(new Set(told(receiver).map(({ data }) => data['reason']))).toEqual(new Set(['asked']))
-    expect(logs.all('subscription.disabled')).toMatchObject([{ reason: 'asked' }, { reason: 'asked' }])
+    await eventually(async () => {
+      for (const each of [accepts, refuses])
+        expect(await stateOf(db, each)).toEqual([
+          { state: 'disabled', state_reason: 'the endpoint asked for it' },
+        ])
+      expect(logs.all('subscription.disabled')).toMatchObject([{ reason: 'asked' }, { reason: 'asked' }])
+    })
     expect(await deliveries(db, accepts)).toMatchObject([{ state: 'delivered', attempts: 1 }])
     expect(await deliveries(db, refuses)).toMatchObject([
       { state: 'pending', waits_as: 'parked', attempts: 1 },

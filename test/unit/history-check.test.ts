@@ -120,12 +120,6 @@ test('a dead letter is no loss where the endpoint refused, was out of reach, or 
   expect(kindsOf({ requests: [], rows: missing })).toEqual(['dead for no reason'])
 })
 
-test('what nobody knows the fate of may have come or not, but not altered', () => {
-  expect(kindsOf({ event: { fate: 'unknown' } })).toEqual([])
-  expect(kindsOf({ event: { fate: 'unknown' }, requests: [], rows: [] })).toEqual([])
-  expect(kindsOf({ event: { fate: 'unknown' }, requests: [{ digest: 1 }] })).toEqual(['altered'])
-})
-
 test('an attempt after one that was not accepted is no duplicate', () => {
   const requests = [
     { status: 500 },

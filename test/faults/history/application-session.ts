@@ -17,7 +17,8 @@ export interface Doubt {
   readonly deleted: readonly EventDraft[]
   /** The server process that had it: while it lives, so may the transaction. */
   readonly pid: number
-  readonly xid: string | undefined
+  /** Of its row in WITNESSES; undefined for a lone statement, whose events are its witnesses. */
+  readonly witness: string | undefined
   readonly prepared: { readonly gid: string; readonly wish: 'commit' | 'rollback' } | undefined
 }
 
@@ -25,9 +26,15 @@ const INSERT = `
   insert into walhook.outbox (id, type, key, payload, created_at)
   select * from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::timestamptz[])`
 
-/** Which transaction of an application this is, and how far it has come. */
+/**
+ * A row that each transaction leaves, whatever it does to its events: whether it is there is whether it was committed. Its number
+ * would not do: after a crash or a failover the server gives the numbers of what was lost to others.
+ */
+export const WITNESSES = 'public.application_transactions'
+
+/** How a transaction is found again, and how far it has come. */
 interface Progress {
-  xid: string | undefined
+  readonly witness: string | undefined
   isCommitSent: boolean
 }
 
@@ -59,7 +66,10 @@ export class ApplicationSession {
       plan.steps.filter((step) => step.end === end).flatMap((step) => step.events)
     const [keep, deleted] = [eventsThat('keep'), eventsThat('delete')]
     const prepared = preparedAs(plan.ending)
-    const progress: Progress = { xid: undefined, isCommitSent: false }
+    const progress: Progress = {
+      witness: plan.ending === 'at once' ? undefined : randomUUID(),
+      isCommitSent: false,
+    }
     const note = (fate: Fate): void => {
       this.note(keep, fate)
       this.note(deleted, fate, true)
@@ -71,7 +81,7 @@ export class ApplicationSession {
     } catch (error) {
       this.note(eventsThat('take back'), 'rolled back')
       const isInDoubt = progress.isCommitSent && plan.ending !== 'rollback' && !isRefusal(error)
-      if (isInDoubt) this.#doubts.push({ keep, deleted, pid: this.#pid, xid: progress.xid, prepared })
+      if (isInDoubt) this.#doubts.push({ keep, deleted, pid: this.#pid, witness: progress.witness, prepared })
       else note('rolled back')
       // After an error the connection may be amid a transaction: a new one is not.
       await this.close()
@@ -141,8 +151,7 @@ async function carryOut(
         step.events.map(({ id }) => id),
       ])
   }
-  const { rows } = await client.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
-  progress.xid = rows[0]?.xid
+  await client.query(`insert into ${WITNESSES} (id) values ($1)`, [progress.witness])
   progress.isCommitSent = true
   if (gid === undefined) await client.query(ending)
   else {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { errorMessage } from '../../../src/lifecycle/errors.ts'
 import { eventually } from '../../support/eventually.ts'
-import { ApplicationSession, type Doubt, isRefusal } from './application-session.ts'
+import { ApplicationSession, type Doubt, isRefusal, WITNESSES } from './application-session.ts'
 import { EventDrafts } from './event-draft.ts'
 import type { WrittenEvent } from './history.ts'
 import { Random } from './random.ts'
@@ -50,6 +50,7 @@ export class Application {
 
   static async start(workload: Workload): Promise<Application> {
     const application = new Application(workload)
+    await query(workload.url, `create table if not exists ${WITNESSES} (id uuid primary key)`)
     const offers = {
       prepared: await offersPreparedTransactions(workload.url),
       deletes: workload.deletes ?? true,
@@ -77,8 +78,7 @@ export class Application {
     await Promise.all(this.#running)
     for (const session of this.#sessions) {
       for (const doubt of session.doubts) {
-        const isCommitted = await wasCommitted(this.#workload.url, doubt)
-        const fate = isCommitted === undefined ? 'unknown' : isCommitted ? 'committed' : 'rolled back'
+        const fate = (await wasCommitted(this.#workload.url, doubt)) ? 'committed' : 'rolled back'
         session.note(doubt.keep, fate)
         session.note(doubt.deleted, fate, true)
       }
@@ -131,10 +131,10 @@ async function offersPreparedTransactions(url: string): Promise<boolean> {
 }
 
 /**
- * Whether it was committed; undefined where the server no longer knows. What is prepared still is brought to the end that
- * it was to have, as whoever coordinates the two phases would.
+ * Whether it was committed. What is prepared still is brought to the end that it was to have, as whoever coordinates the two
+ * phases would.
  */
-async function wasCommitted(url: string, doubt: Doubt): Promise<boolean | undefined> {
+async function wasCommitted(url: string, doubt: Doubt): Promise<boolean> {
   return eventually(
     async () => {
       const [backend] = await query(
@@ -152,15 +152,11 @@ async function wasCommitted(url: string, doubt: Doubt): Promise<boolean | undefi
         await query(url, `${doubt.prepared.wish} prepared '${doubt.prepared.gid}'`)
         return doubt.prepared.wish === 'commit'
       }
-      if (doubt.xid === undefined) {
-        const [row] = await query(url, 'select from walhook.outbox where id = $1', [doubt.keep[0]?.id])
-        return row !== undefined
-      }
-      const [row] = await query<{ status: string | null }>(url, 'select pg_xact_status($1::xid8) as status', [
-        doubt.xid,
-      ])
-      if (row?.status === 'in progress') throw new Error(`transaction ${doubt.xid} is in progress`)
-      return row?.status == null ? undefined : row.status === 'committed'
+      const [left] =
+        doubt.witness === undefined
+          ? await query(url, 'select from walhook.outbox where id = $1', [doubt.keep[0]?.id])
+          : await query(url, `select from ${WITNESSES} where id = $1`, [doubt.witness])
+      return left !== undefined
     },
     { withinMs: RESOLVE_WITHIN_MS, everyMs: 200 },
   )

@@ -53,7 +53,6 @@ export interface Counts {
   written: number
   committed: number
   rolledBack: number
-  unknown: number
   /** (event, subscription) pairs owed. */
   owed: number
   /** Of them: accepted at least once. */
@@ -91,7 +90,7 @@ export function checkHistory(history: History): Verdict {
     const pairs = pairsOf(history, subscription)
     for (const [eventId, pair] of pairs) {
       const event = history.written.get(eventId)
-      const wanted = event !== undefined && event.fate !== 'rolled back' && subscription.matches(event)
+      const wanted = event?.fate === 'committed' && subscription.matches(event)
       if (wanted) checkContent(event, pair, subscription, violations)
       else checkNothing(event, eventId, pair, subscription, violations)
       explainDuplicates(eventId, pair, subscription, history.faults, violations, counts, duplicatesOf)
@@ -118,13 +117,12 @@ export function checkHistory(history: History): Verdict {
 const NOTHING: Pair = { requests: [], rows: [] }
 
 function countWritten(history: History): Counts {
-  const fates = { committed: 0, 'rolled back': 0, unknown: 0 }
+  const fates = { committed: 0, 'rolled back': 0 }
   for (const { fate } of history.written.values()) fates[fate]++
   return {
     written: history.written.size,
     committed: fates.committed,
     rolledBack: fates['rolled back'],
-    unknown: fates.unknown,
     owed: 0,
     accepted: 0,
     dead: 0,

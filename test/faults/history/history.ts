@@ -6,8 +6,7 @@
  */
 import { hash } from 'node:crypto'
 
-/** `unknown`: the connection broke at its commit, and the database could not say afterwards what became of it. */
-export type Fate = 'committed' | 'rolled back' | 'unknown'
+export type Fate = 'committed' | 'rolled back'
 
 export interface WrittenEvent {
   readonly id: string
