@@ -11,6 +11,7 @@ import type { KeyRing } from './core/key-ring.ts'
 import { sourceName, type SourceWish } from './core/source-table.ts'
 import { WalhookError } from './lifecycle/errors.ts'
 import {
+  adminToken,
   bool,
   count,
   duration,
@@ -36,6 +37,7 @@ const SETTINGS = z.strictObject({
   WALHOOK_PUBLICATION: plainName.default('walhook'),
   WALHOOK_SOURCES: sources.prefault(''),
   WALHOOK_LISTEN: listenAddress.prefault('127.0.0.1:8788'),
+  WALHOOK_ADMIN_TOKEN: adminToken.optional(),
   WALHOOK_AUTO_MIGRATE: bool.prefault('true'),
   WALHOOK_ENCRYPTION_KEY: keyRing.prefault(''),
   WALHOOK_ALLOW_HTTP: bool.prefault('false'),
@@ -65,7 +67,9 @@ export const SETTINGS_HELP: Readonly<Record<keyof z.input<typeof SETTINGS>, stri
   WALHOOK_SLOT: 'the replication slot; of each database its own',
   WALHOOK_PUBLICATION: 'the publication that holds the outbox',
   WALHOOK_SOURCES: 'outboxes of others to read too: public.outbox=debezium',
-  WALHOOK_LISTEN: 'where /healthz, /readyz and /metrics are served',
+  WALHOOK_LISTEN: 'where the HTTP API, the page and the probes are served',
+  WALHOOK_ADMIN_TOKEN:
+    'a key for the HTTP API that may do everything, of at least 24 characters; without it and without keys in the database, the API is for this machine only',
   WALHOOK_AUTO_MIGRATE: 'whether run migrates first',
   WALHOOK_ENCRYPTION_KEY:
     'seals secrets in the database: base64 of 32 random bytes; after a comma, old keys that still open',
@@ -115,6 +119,8 @@ export interface Config {
   readonly publicationName: string
   readonly sources: readonly SourceWish[]
   readonly listen: { readonly host: string; readonly port: number }
+  /** A key that may do everything. */
+  readonly adminToken: string | undefined
   readonly autoMigrate: boolean
   /** The first seals; empty where secrets are left plain. */
   readonly encryptionKeys: KeyRing
@@ -149,6 +155,7 @@ export function parseConfig(environment: Environment): Config {
     publicationName: settings.WALHOOK_PUBLICATION,
     sources: settings.WALHOOK_SOURCES,
     listen: settings.WALHOOK_LISTEN,
+    adminToken: settings.WALHOOK_ADMIN_TOKEN,
     autoMigrate: settings.WALHOOK_AUTO_MIGRATE,
     encryptionKeys: settings.WALHOOK_ENCRYPTION_KEY,
     allowHttp: settings.WALHOOK_ALLOW_HTTP,
@@ -179,6 +186,7 @@ export function describeConfig(config: Config): Readonly<Record<string, unknown>
     publication: config.publicationName,
     sources: config.sources.map(sourceName),
     listen: `${config.listen.host}:${config.listen.port}`,
+    admin_token: config.adminToken === undefined ? 'none' : 'set',
     auto_migrate: config.autoMigrate,
     encryption_keys: config.encryptionKeys.map(({ id }) => id),
     allow_http: config.allowHttp,

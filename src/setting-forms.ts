@@ -33,6 +33,11 @@ export const plainName = z
   .string()
   .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'has to be a plain name: a-z, 0-9 and _, at most 63 characters')
 
+/** What a bearer token may be made of. It is not repeated where it is none. */
+export const adminToken = z
+  .string()
+  .regex(/^[A-Za-z0-9._~+/=-]{24,512}$/, 'has to be 24 to 512 letters, digits or any of . _ ~ + / = -')
+
 export const bool = z
   .enum(['true', 'false', '1', '0'], 'has to be true or false')
   .transform((text) => text === 'true' || text === '1')

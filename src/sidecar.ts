@@ -2,7 +2,7 @@
  * The composition root: where the stages meet. What is opened here is closed in reverse; the order in which the parts
  * stop is the order in which an event passes them.
  */
-import { type ApiServer, serveApi } from './api/server.ts'
+import { apiStage } from './api-stage.ts'
 import { type Config, describeConfig } from './config.ts'
 import { proxyAddress } from './core/egress-proxy.ts'
 import { deliveryStage } from './delivery-stage.ts'
@@ -67,7 +67,7 @@ export async function startSidecar(
   const delivery = opened.use(deliveryStage({ config, database, jobs, logger, metrics }))
   const relay = relayStage({ config, database, jobs, logger, metrics, delivery, sources })
   const slot = new SlotWatch({ config, database, logger, metrics })
-  const api = opened.use(await listen(config, database, relay, slot, metrics))
+  const api = opened.use(await apiStage({ config, database, relay, slot, metrics, logger }))
 
   const stopping = new AbortController()
   const watching = slot.run(stopping.signal)
@@ -117,27 +117,6 @@ export async function startSidecar(
   // Whoever does not wait for it hears of it when stopping.
   ended.catch(() => undefined)
   return { address: api.address, ended, stop, [Symbol.asyncDispose]: stop }
-}
-
-function listen(
-  config: Config,
-  database: Database,
-  relay: { readonly role: () => string; readonly problems: () => readonly string[] },
-  slot: SlotWatch,
-  metrics: Metrics,
-): Promise<ApiServer> {
-  return serveApi(config.listen, {
-    role: relay.role,
-    slot: () => slot.report(),
-    metrics: () => metrics.text(),
-    problems: async () => {
-      const unreachable = await database.query('select 1').then(
-        () => [],
-        () => ['the database cannot be reached'],
-      )
-      return [...unreachable, ...relay.problems()]
-    },
-  })
 }
 
 /** Where there is no key there is nothing to do. */

@@ -1,17 +1,8 @@
-/** The HTTP surface: whether the process lives, whether it is ready, and what it counts. */
-import { fastify, type FastifyInstance } from 'fastify'
-import { visibleJson } from '../core/untrusted-text.ts'
+/** The HTTP surface, listening: the API, its documents, and what machines ask of the process. */
 import { errorCode, WalhookError } from '../lifecycle/errors.ts'
-
-export interface ApiPorts {
-  /** What keeps this process from being ready, in words; empty when nothing does. */
-  problems(): Promise<readonly string[]>
-  /** What it does: `streaming`, or `standby` while another process streams. */
-  role(): string
-  /** How the slot is; undefined until it was looked at. */
-  slot(): object | undefined
-  metrics(): Promise<string>
-}
+import type { Logger } from '../telemetry/logger.ts'
+import { buildApp } from './app.ts'
+import type { ApiPorts } from './routes.ts'
 
 export interface ApiServer extends AsyncDisposable {
   /** `http://127.0.0.1:8788` */
@@ -22,11 +13,9 @@ export interface ApiServer extends AsyncDisposable {
 export async function serveApi(
   listen: { readonly host: string; readonly port: number },
   ports: ApiPorts,
+  logger: Logger,
 ): Promise<ApiServer> {
-  const app = fastify({ logger: false, forceCloseConnections: true })
-  // Problems quote servers' messages, and are read in terminals.
-  app.setReplySerializer(visibleJson)
-  addProbes(app, ports)
+  const app = await buildApp(ports, logger)
   try {
     const address = await app.listen(listen)
     return { address, [Symbol.asyncDispose]: () => app.close() }
@@ -34,22 +23,6 @@ export async function serveApi(
     await app.close()
     throw listenError(error, listen)
   }
-}
-
-function addProbes(app: FastifyInstance, ports: ApiPorts): void {
-  app.get('/healthz', () => ({ status: 'ok' }))
-  app.get('/readyz', async (_request, reply) => {
-    const problems = await ports.problems()
-    return reply.status(problems.length === 0 ? 200 : 503).send({
-      status: problems.length === 0 ? 'ready' : 'not_ready',
-      role: ports.role(),
-      problems,
-      slot: ports.slot(),
-    })
-  })
-  app.get('/metrics', async (_request, reply) =>
-    reply.type('text/plain; version=0.0.4').send(await ports.metrics()),
-  )
 }
 
 function listenError(error: unknown, listen: { readonly host: string; readonly port: number }): unknown {

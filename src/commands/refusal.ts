@@ -3,6 +3,7 @@
  * shown, since DETAIL and CONTEXT quote rows, and rows hold secrets and payloads.
  */
 import { errorCode, errorMessage, WalhookError } from '../lifecycle/errors.ts'
+import { refusalOf } from '../store/refusal.ts'
 
 const MIGRATE = 'Run `walhook migrate`.'
 
@@ -48,32 +49,11 @@ export async function refusingInput<Result>(field: string, work: () => Promise<R
 
 // Without the cause: whoever prints an error whole would print the DETAIL.
 function refusal(error: unknown, field: string): unknown {
-  const code = errorCode(error)
-  const said = errorMessage(error)
-  if (code === 'P0002') return new WalhookError('not_found', said)
-  if (code === '23514') return new WalhookError('invalid_input', ruleOf(error) ?? `${field}: ${said}`)
-  const isAgainstValue = code !== undefined && /^(22|23|42601$|54)/.test(code)
-  if (!isAgainstValue) return error
-  return new WalhookError('invalid_input', namesColumn(error) ? said : `${field}: ${said}`)
-}
-
-/** Our constraints' names say the rule: `outbox_type_must_be_a_dotted_name_…` is "type must be a dotted name …". */
-function ruleOf(error: unknown): string | undefined {
-  const constraint = fieldOf(error, 'constraint')
-  const table = fieldOf(error, 'table')
-  if (constraint === undefined || table === undefined || !constraint.startsWith(`${table}_`)) return undefined
-  return constraint.slice(table.length + 1).replaceAll('_', ' ')
-}
-
-/** `walhook.refuse` sets it, and begins its message with the field. */
-function namesColumn(error: unknown): boolean {
-  return fieldOf(error, 'column') !== undefined
-}
-
-function fieldOf(error: unknown, name: string): string | undefined {
-  if (typeof error !== 'object' || error === null) return undefined
-  const value: unknown = Reflect.get(error, name)
-  return typeof value === 'string' && value !== '' ? value : undefined
+  const refused = refusalOf(error)
+  if (refused === undefined) return error
+  if (refused.kind === 'not_found') return new WalhookError('not_found', refused.message)
+  const message = refused.field === undefined ? `${field}: ${refused.message}` : refused.message
+  return new WalhookError('invalid_input', message)
 }
 
 export function invalidInput(message: string, remedy?: string): WalhookError {

@@ -20,6 +20,10 @@ export interface DatabaseOptions {
   readonly maxConnections: number
   /** When a statement that has not been answered is given up, and its connection with it: a silent server says nothing. */
   readonly answerWithinMs?: number
+  /** When the server gives a statement up; default 60 s. */
+  readonly statementTimeoutMs?: number
+  /** How long to wait for a connection, a free one or a new one; default 10 s. */
+  readonly connectWithinMs?: number
   /** Told of errors on idle connections: the pool replaces them by itself. */
   readonly onIdleError?: (error: Error) => void
 }
@@ -30,7 +34,7 @@ export interface DatabaseOptions {
  * a schema before pg_catalog, whoever may create functions there would have us call them.
  */
 const SESSION_SETTINGS =
-  '-c TimeZone=UTC -c DateStyle=ISO -c synchronous_commit=on -c statement_timeout=60s -c search_path=pg_catalog,pg_temp'
+  '-c TimeZone=UTC -c DateStyle=ISO -c synchronous_commit=on -c search_path=pg_catalog,pg_temp'
 
 export class Database implements Queryable, AsyncDisposable {
   readonly #pool: pg.Pool
@@ -40,8 +44,8 @@ export class Database implements Queryable, AsyncDisposable {
       connectionString: options.url,
       max: options.maxConnections,
       application_name: 'walhook',
-      options: SESSION_SETTINGS,
-      connectionTimeoutMillis: 10_000,
+      options: `${SESSION_SETTINGS} -c statement_timeout=${options.statementTimeoutMs ?? 60_000}`,
+      connectionTimeoutMillis: options.connectWithinMs ?? 10_000,
       idleTimeoutMillis: 30_000,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,

@@ -25,6 +25,7 @@ const REPEATABLE = [
   'access.sql',
   'operator_events.sql',
   'endpoint_health.sql',
+  'api_keys.sql',
   'views.sql',
   'space.sql',
   'grants.sql',

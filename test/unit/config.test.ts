@@ -10,6 +10,7 @@ import {
   withoutPassword,
 } from '../../src/config.ts'
 import { WalhookError } from '../../src/lifecycle/errors.ts'
+import { adminToken, bool, name } from './setting-cases.ts'
 
 const URL_A = 'postgres://walhook:secret@db.example.com:5432/shop'
 const URL_B = 'postgresql://replicator:secret@db.example.com/shop?sslmode=require'
@@ -39,25 +40,6 @@ interface Setting {
   readonly rule: string
 }
 
-const bool = {
-  good: [
-    ['true', true],
-    ['1', true],
-    ['false', false],
-    ['0', false],
-  ],
-  bad: ['yes', 'TRUE', ' true', '2'],
-  rule: 'has to be true or false',
-} as const
-const name = {
-  good: [
-    ['orders_1', 'orders_1'],
-    ['_', '_'],
-    ['a'.repeat(63), 'a'.repeat(63)],
-  ],
-  bad: ['Orders', 'a-b', '1a', 'a b', 'a;drop', 'a"', 'a'.repeat(64), 'a\n'],
-  rule: 'has to be a plain name',
-} as const
 const count = {
   good: [
     ['1', 1],
@@ -143,6 +125,7 @@ const SETTINGS: readonly Setting[] = [
     ],
     rule: 'has to be host:port, like 127.0.0.1:8788',
   },
+  { name: 'WALHOOK_ADMIN_TOKEN', key: 'adminToken', byDefault: undefined, ...adminToken },
   { name: 'WALHOOK_AUTO_MIGRATE', key: 'autoMigrate', byDefault: true, ...bool },
   {
     name: 'WALHOOK_ENCRYPTION_KEY',
@@ -352,6 +335,7 @@ describe('the start-up line', () => {
       publication: 'walhook',
       sources: ['public.outbox', '"Sales".events'],
       listen: '127.0.0.1:8788',
+      admin_token: 'none',
       auto_migrate: true,
       encryption_keys: [ID_A, ID_B],
       allow_http: false,

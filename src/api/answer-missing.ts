@@ -1,0 +1,36 @@
+/** What is not there: 404, or 405 where the path is, with the methods that it has. */
+import { METHODS } from 'node:http'
+import type { ApiApp } from './app.ts'
+import { sendProblem } from './answer-errors.ts'
+import { Problem } from './problem.ts'
+import { pathOf } from './request-path.ts'
+
+export function answerWhatIsNotThere(app: ApiApp): void {
+  const routes = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const route = routes.get(url) ?? { pattern: patternOf(url), methods: new Set() }
+    for (const each of [method].flat()) route.methods.add(each)
+    routes.set(url, route)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request.url)
+    const methods = [...routes.values()].flatMap((route) =>
+      route.pattern.test(path) ? [...route.methods] : [],
+    )
+    const allow = METHODS.filter((method) => methods.includes(method)).join(', ')
+    const problem =
+      allow === ''
+        ? new Problem('not_found', 'There is nothing at this path; /openapi.json says what there is.')
+        : new Problem('method_not_allowed', `Here there is only ${allow}.`, { headers: { allow } })
+    return sendProblem(problem, request, reply)
+  })
+}
+
+/** `/v1/keys/:id`; a star at the end takes what is left. */
+function patternOf(url: string): RegExp {
+  const parts = url.split('/').map((part) => {
+    if (part === '*') return '.*'
+    return part.startsWith(':') ? '[^/]+' : part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
+  })
+  return new RegExp(`^${parts.join('/')}$`)
+}

@@ -1,0 +1,86 @@
+/**
+ * How much one address and one key may ask for: counted here, in this process. The headers tell of the limit that was
+ * counted last, which is the narrowest.
+ */
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ApiApp } from './app.ts'
+import { Problem } from './problem.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Beside the limits of all routes, for each key. */
+    limit?: { readonly max: number; readonly windowMs: number }
+    /** Probes are asked by machines that do not go away. */
+    unlimited?: boolean
+  }
+}
+
+const WINDOW_MS = 60_000
+const PER_ADDRESS = 12_000
+const PER_KEY = 6_000
+/** A guess a second, give or take: of a token with 24 characters that is nothing. */
+const REFUSED_PER_ADDRESS = 120
+
+type Count = ReturnType<ApiApp['createRateLimit']>
+
+export async function limitRates(app: ApiApp): Promise<void> {
+  await app.register(rateLimit, { global: false })
+  const limiter = (max: number, windowMs: number, keyOf: (request: FastifyRequest) => string): Count =>
+    app.createRateLimit({ max, timeWindow: windowMs, keyGenerator: keyOf })
+  const perAddress = limiter(PER_ADDRESS, WINDOW_MS, ({ ip }) => ip)
+  const refused = limiter(REFUSED_PER_ADDRESS, WINDOW_MS, ({ ip }) => ip)
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config.unlimited === true) return
+    await count(perAddress, request, reply)
+    const guesses = await refused(request, { increment: false })
+    if (!guesses.isAllowed && guesses.remaining === 0) throw tooMany(guesses.ttlInSeconds)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    if (reply.statusCode === 401) await refused(request)
+  })
+}
+
+/** After authentication: they count by who asks. */
+export function limitKeys(app: ApiApp): void {
+  const perKey = app.createRateLimit({ max: PER_KEY, timeWindow: WINDOW_MS, keyGenerator: whoAsks })
+  const perRoute = new Map<string, Count>()
+  app.addHook('onRoute', ({ url, method, config }) => {
+    const { limit } = config ?? {}
+    if (limit === undefined) return
+    perRoute.set(
+      `${String(method)} ${url}`,
+      app.createRateLimit({ max: limit.max, timeWindow: limit.windowMs, keyGenerator: whoAsks }),
+    )
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    const { config, url, method } = request.routeOptions
+    if (config.scope === undefined) return
+    await count(perKey, request, reply)
+    const ofRoute = perRoute.get(`${String(method)} ${url}`)
+    if (ofRoute !== undefined) await count(ofRoute, request, reply)
+  })
+}
+
+function whoAsks({ principal, ip }: FastifyRequest): string {
+  return `${principal.by} ${principal.keyId ?? (principal.by === 'loopback' ? ip : '')} ${principal.tenant ?? ''}`
+}
+
+async function count(counter: Count, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const counted = await counter(request)
+  if (counted.isAllowed) return
+  const { max, remaining, ttlInSeconds, isExceeded } = counted
+  for (const prefix of ['ratelimit', 'x-ratelimit'])
+    reply.headers({
+      [`${prefix}-limit`]: max,
+      [`${prefix}-remaining`]: remaining,
+      [`${prefix}-reset`]: ttlInSeconds,
+    })
+  if (isExceeded) throw tooMany(ttlInSeconds)
+}
+
+function tooMany(seconds: number): Problem {
+  return new Problem('too_many_requests', `Too many requests. Try again in ${seconds} s.`, {
+    headers: { 'retry-after': String(seconds) },
+  })
+}

@@ -1,0 +1,21 @@
+/** Every route that there is, by resource: the one list. */
+import type { Database } from '../store/database.ts'
+import { addApiKeyRoutes } from './api-keys.ts'
+import type { ApiApp } from './app.ts'
+import type { AuthenticationPorts } from './authentication.ts'
+import { addEventTypeRoutes } from './event-types.ts'
+import { addMeRoutes } from './me.ts'
+import { addProbes, type ProbePorts } from './probes.ts'
+
+/** What routes need of the rest of the process. */
+export interface ApiPorts extends AuthenticationPorts, ProbePorts {
+  /** A pool of the API's own. */
+  readonly database: Database
+}
+
+export function addRoutes(app: ApiApp, ports: ApiPorts): void {
+  addProbes(app, ports)
+  addMeRoutes(app)
+  addApiKeyRoutes(app, ports)
+  addEventTypeRoutes(app, ports)
+}
