@@ -44,6 +44,7 @@ export async function apiStage(parts: ApiStageParts): Promise<ApiServer> {
       {
         database: own,
         adminToken: config.adminToken,
+        encryptionKeys: config.encryptionKeys,
         role: relay.role,
         slot: () => slot.report(),
         metrics: () => metrics.text(),

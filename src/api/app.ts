@@ -34,8 +34,8 @@ export type ApiApp = FastifyInstance<
   ZodTypeProvider
 >
 
-/** Of a path's parts: event types may be 255 characters long. */
-const LONGEST_PARAMETER = 1_000
+/** Of a path's parts: a portal link holds a tenant's name of 255 characters, twice encoded. */
+const LONGEST_PARAMETER = 4_000
 /** From the first byte of a request to its last. */
 const REQUEST_WITHIN_MS = 30_000
 

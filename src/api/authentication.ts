@@ -6,15 +6,15 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { allows, type Principal, type Scope } from '../core/principal.ts'
 import { API_KEY, hasApiKeys, useApiKey } from '../store/api-keys.ts'
-import type { Queryable } from '../store/database.ts'
 import type { ApiApp } from './app.ts'
 import { Problem } from './problem.ts'
+import { principalOfSession, type SessionPorts } from './session-cookie.ts'
 import { isCrossSite, isFromThisMachine, isUnsafe } from './this-machine.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What is needed for this route. Routes without it are open to everybody. */
-    scope?: Scope
+    /** What is needed for this route; `any` key will do. Routes without it are open to everybody. */
+    scope?: Scope | 'any'
     /** It concerns all tenants at once: a tenant's key is refused. */
     allTenants?: boolean
   }
@@ -24,10 +24,7 @@ declare module 'fastify' {
   }
 }
 
-export interface AuthenticationPorts {
-  readonly database: Queryable
-  readonly adminToken: string | undefined
-}
+export type AuthenticationPorts = SessionPorts
 
 export function authenticateRequests(app: ApiApp, ports: AuthenticationPorts): void {
   app.decorateRequest('principal')
@@ -39,7 +36,7 @@ export function authenticateRequests(app: ApiApp, ports: AuthenticationPorts): v
     if (scope === undefined) return
     const principal = await principalOf(request, ports)
     request.principal = principal
-    if (!allows(principal.scope, scope))
+    if (scope !== 'any' && !allows(principal.scope, scope))
       throw new Problem('forbidden', `This needs the scope ${scope}; the key has ${principal.scope}.`)
     if (allTenants === true && principal.tenant !== null)
       throw new Problem('forbidden', 'This concerns all tenants, and the key is for one.')
@@ -50,6 +47,8 @@ export function authenticateRequests(app: ApiApp, ports: AuthenticationPorts): v
 async function principalOf(request: FastifyRequest, ports: AuthenticationPorts): Promise<Principal> {
   const { authorization } = request.headers
   if (authorization !== undefined) return byBearer(authorization, ports)
+  const session = await principalOfSession(request, ports)
+  if (session !== undefined) return session
   const local = await byBeingHere(request, ports)
   if (local !== undefined) return local
   throw unauthorized()

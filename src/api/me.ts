@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { SCOPES } from '../core/principal.ts'
 import type { ApiApp } from './app.ts'
 
-const me = z
+export const me = z
   .object({
     scope: z.enum(SCOPES).describe('What the key may do.'),
     tenant: z.string().nullable().describe("Whose rows it sees; null means everybody's."),
@@ -18,7 +18,7 @@ export function addMeRoutes(app: ApiApp): void {
   app.get(
     '/v1/me',
     {
-      config: { scope: 'publish' },
+      config: { scope: 'any' },
       schema: {
         operationId: 'getMe',
         tags: ['keys'],

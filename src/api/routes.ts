@@ -5,6 +5,7 @@ import type { ApiApp } from './app.ts'
 import type { AuthenticationPorts } from './authentication.ts'
 import { addEventTypeRoutes } from './event-types.ts'
 import { addMeRoutes } from './me.ts'
+import { addPortalLinkRoutes, addSessionRoutes } from './portal-links.ts'
 import { addProbes, type ProbePorts } from './probes.ts'
 
 /** What routes need of the rest of the process. */
@@ -18,4 +19,6 @@ export function addRoutes(app: ApiApp, ports: ApiPorts): void {
   addMeRoutes(app)
   addApiKeyRoutes(app, ports)
   addEventTypeRoutes(app, ports)
+  addPortalLinkRoutes(app, ports)
+  addSessionRoutes(app, ports)
 }

@@ -68,3 +68,8 @@ export function shownTime(postgres: string): string {
 export function shownTimeOrNull(postgres: string | null): string | null {
   return postgres === null ? null : shownTime(postgres)
 }
+
+/** Unix milliseconds, in the same form. */
+export function shownInstant(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z')
+}
