@@ -44,7 +44,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   dead walhook.dead_events;
-  made integer;
+  whose uuid[];
 begin
   delete from walhook.dead_events as d where d.event_id = release_event.event_id returning d.* into dead;
   if not found then
@@ -54,22 +54,26 @@ begin
     raise exception 'the outbox does not have event % any more, or it was expunged', dead.event_id using errcode = 'no_data_found';
   end if;
   -- One that is due later has no job, and is found when it is due even so.
-  insert into walhook.deliveries (event_id, subscription_id, order_key, next_attempt_at, scheduled)
-  select o.id, m.subscription_id, walhook.order_key(m.ordering, o.key), greatest(now(), due.at), coalesce(due.at > now(), false)
-  from walhook.outbox as o
-  cross join lateral walhook.due_at(o.headers, o.created_at) as due (at)
-  cross join lateral walhook.matching_subscriptions(o.type, o.tenant, o.payload::text) as m
-  join walhook.subscriptions as s on s.id = m.subscription_id
-  where o.id = dead.event_id
-    -- As the fan-out would have had it, or the search after a gap: releasing makes nobody an owner of what came before.
-    and case
-      when dead.lsn is not null then m.active_from_lsn <= dead.lsn
-      else age(o.xmin) <= walhook.xid_age(s.active_from_xid)
-    end
-  order by m.subscription_id
-  on conflict on constraint deliveries_event_id_subscription_id_key do nothing;
-  get diagnostics made = row_count;
-  return made;
+  with made as (
+    insert into walhook.deliveries (event_id, subscription_id, order_key, next_attempt_at, scheduled)
+    select o.id, m.subscription_id, walhook.order_key(m.ordering, o.key), greatest(now(), due.at), coalesce(due.at > now(), false)
+    from walhook.outbox as o
+    cross join lateral walhook.due_at(o.headers, o.created_at) as due (at)
+    cross join lateral walhook.matching_subscriptions(o.type, o.tenant, o.payload::text) as m
+    join walhook.subscriptions as s on s.id = m.subscription_id
+    where o.id = dead.event_id
+      -- As the fan-out would have had it, or the search after a gap: releasing makes nobody an owner of what came before.
+      and case
+        when dead.lsn is not null then m.active_from_lsn <= dead.lsn
+        else age(o.xmin) <= walhook.xid_age(s.active_from_xid)
+      end
+    order by m.subscription_id
+    on conflict on constraint deliveries_event_id_subscription_id_key do nothing
+    returning subscription_id
+  )
+  select array_agg(m.subscription_id) into whose from made as m;
+  perform walhook.wake(w.id) from unnest(whose) as w (id);
+  return coalesce(cardinality(whose), 0);
 end
 $$;
 comment on function walhook.release_event(uuid) is

@@ -215,7 +215,7 @@ begin
 end
 $$;
 comment on function walhook.pause(uuid, text) is
-  'Parks a subscription: its deliveries are recorded and wait. Nothing is dropped. Takes effect within a second.';
+  'Parks a subscription: its deliveries are recorded and wait. Nothing is dropped. Takes effect at once, on other replicas within a second.';
 
 create or replace function walhook.resume(id uuid) returns void
 language plpgsql volatile
@@ -230,20 +230,20 @@ end
 $$;
 comment on function walhook.resume(uuid) is 'Makes a paused or disabled subscription active again; what waited is delivered, oldest first.';
 
-create or replace function walhook.resend(delivery_id bigint) returns walhook.deliveries
+create or replace function walhook.make_due(delivery_id bigint) returns walhook.deliveries
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  resent walhook.deliveries;
+  made_due walhook.deliveries;
 begin
   if exists (
     select
     from walhook.deliveries as d
     join walhook.outbox as o on o.id = d.event_id
-    where d.id = resend.delivery_id and o.expunged_at is not null
+    where d.id = make_due.delivery_id and o.expunged_at is not null
   ) then
-    perform walhook.refuse('delivery_id', format('%s cannot be sent again: its event was expunged', resend.delivery_id));
+    perform walhook.refuse('delivery_id', format('%s cannot be sent again: its event was expunged', make_due.delivery_id));
   end if;
   update walhook.deliveries as d
   set state = 'pending',
@@ -255,16 +255,70 @@ begin
       -- By itself, if it was one of a batch.
       batch_id = null,
       batch_size = null
-  where d.id = resend.delivery_id
-  returning d.* into resent;
+  where d.id = make_due.delivery_id
+  returning d.* into made_due;
   if not found then
-    raise exception 'there is no delivery %', resend.delivery_id using errcode = 'no_data_found';
+    raise exception 'there is no delivery %', make_due.delivery_id using errcode = 'no_data_found';
   end if;
+  return made_due;
+end
+$$;
+comment on function walhook.make_due(bigint) is 'What walhook.resend does, for a caller that wakes Walhook by itself: replays do, once for many.';
+
+create or replace function walhook.resend(delivery_id bigint) returns walhook.deliveries
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  resent constant walhook.deliveries := walhook.make_due(resend.delivery_id);
+begin
+  perform walhook.wake(resent.subscription_id);
   return resent;
 end
 $$;
 comment on function walhook.resend(bigint) is
-  'Makes a delivery due now, whatever its state, with its whole retry schedule before it. The webhook-id stays the event''s.';
+  'Makes a delivery due now, whatever its state, with its whole retry schedule before it. The webhook-id stays the event''s. Acted on at once.';
+
+create or replace function walhook.cancel(delivery_id bigint) returns walhook.deliveries
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  cancelled walhook.deliveries;
+begin
+  update walhook.deliveries as d
+  set state = 'cancelled',
+      last_error = 'cancelled',
+      -- Somebody has it in hand and may be sending it: the next of its key waits until that lease ends.
+      holds_key_until = case
+        when d.order_key is not null and not d.scheduled and d.next_attempt_at > now() and d.next_attempt_at < 'infinity'
+        then d.next_attempt_at
+      end,
+      next_attempt_at = null,
+      scheduled = false,
+      finished_at = now(),
+      batch_id = null,
+      batch_size = null
+  where d.id = cancel.delivery_id and d.state = 'pending'
+  returning d.* into cancelled;
+  if not found then
+    select d.* into cancelled from walhook.deliveries as d where d.id = cancel.delivery_id;
+    if not found then
+      raise exception 'there is no delivery %', cancel.delivery_id using errcode = 'no_data_found';
+    end if;
+    if cancelled.state <> 'cancelled' then
+      raise exception 'delivery % is %: only one that is pending can be cancelled', cancelled.id, cancelled.state
+        using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    return cancelled;
+  end if;
+  -- Whoever holds it lets go of it, and what stood behind it goes on.
+  perform walhook.wake(cancelled.subscription_id);
+  return cancelled;
+end
+$$;
+comment on function walhook.cancel(bigint) is
+  'Cancels a delivery that is pending: an attempt that has not begun does not begin, here at once and on other replicas within a second. One that is under way ends as it does, and a 2xx counts. One that is cancelled already is left so; walhook.resend puts it back.';
 
 create or replace function walhook.touch_subscription() returns trigger
 language plpgsql

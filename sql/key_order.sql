@@ -131,6 +131,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform walhook.wake(release_key.subscription_id);
   return query
     update walhook.deliveries as d
     set holds_key_until = null
@@ -151,13 +152,17 @@ create or replace function walhook.release_key(delivery_id bigint) returns bigin
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  whose uuid;
 begin
   update walhook.deliveries as d
   set holds_key_until = null
-  where d.id = release_key.delivery_id and d.holds_key_until = 'infinity';
+  where d.id = release_key.delivery_id and d.holds_key_until = 'infinity'
+  returning d.subscription_id into whose;
   if not found then
     raise exception 'delivery % blocks no key', release_key.delivery_id using errcode = 'no_data_found';
   end if;
+  perform walhook.wake(whose);
   return release_key.delivery_id;
 end
 $$;

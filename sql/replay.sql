@@ -39,6 +39,12 @@ as $$
 $$;
 comment on function walhook.has_room_for_replay(uuid) is 'Whether fewer than 1,000 deliveries of the subscription wait.';
 
+create or replace function walhook.is_delivery_asked_for(r walhook.replays, last_status integer, last_error text) returns boolean
+language sql stable
+as $$ select (r.statuses is null or last_status <@ r.statuses) and (r.error is null or last_error = r.error) $$;
+comment on function walhook.is_delivery_asked_for(walhook.replays, integer, text) is
+  'Whether a replay asks for deliveries whose last attempt ended so.';
+
 create or replace function walhook.count_replay(r walhook.replays, out total bigint, out first_at timestamptz)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -52,6 +58,7 @@ begin
     from walhook.deliveries as d
     join walhook.outbox as o on o.id = d.event_id
     where d.subscription_id = r.subscription_id and d.state = any (r.states)
+      and walhook.is_delivery_asked_for(r, d.last_status, d.last_error)
       and walhook.is_asked_for(r, o) and walhook.is_kind_asked_for(r, null, o.type, o.tenant);
     return;
   end if;
@@ -121,6 +128,9 @@ begin
     if cardinality(r.states) > 0 then
       perform walhook.refuse('states', 'are of deliveries that there are, and a backfill makes new ones');
     end if;
+    if num_nonnulls(r.statuses, r.error) > 0 then
+      perform walhook.refuse(case when r.error is null then 'statuses' else 'error' end, 'is of attempts, and a backfill has made none');
+    end if;
     return;
   end if;
   if cardinality(r.states) = 0 or not r.states <@ '{dead,delivered,cancelled}' then
@@ -139,6 +149,8 @@ end
 $$;
 comment on function walhook.check_replay(walhook.replays, text) is 'Refuses what cannot be replayed, naming the field and the rule.';
 
+-- An earlier release's, with other arguments.
+drop function if exists walhook.replay(uuid, text[], timestamptz, timestamptz, text[], text, text, text, boolean, boolean);
 create or replace function walhook.replay(
   subscription_id uuid default null,
   event_types text[] default null,
@@ -149,7 +161,9 @@ create or replace function walhook.replay(
   tenant text default null,
   to_url text default null,
   backfill boolean default false,
-  dry_run boolean default false
+  dry_run boolean default false,
+  statuses int4range default null,
+  error text default null
 ) returns setof walhook.replays
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -166,6 +180,8 @@ begin
   asked.event_types := replay.event_types;
   asked.key := replay.key;
   asked.tenant := replay.tenant;
+  asked.statuses := replay.statuses;
+  asked.error := replay.error;
   asked.created_from := coalesce(replay.created_from, '-infinity');
   -- What is younger than the wish comes over the log.
   asked.created_to := case
@@ -174,7 +190,8 @@ begin
   end;
   perform walhook.check_replay(asked, to_url);
   if not dry_run and num_nonnulls(
-    replay.subscription_id, replay.event_types, replay.created_from, replay.created_to, replay.key, replay.tenant
+    replay.subscription_id, replay.event_types, replay.created_from, replay.created_to, replay.key, replay.tenant, replay.statuses,
+    replay.error
   ) = 0 then
     perform walhook.refuse('subscription_id', 'or another limit has to be given; for every dead letter there is: created_from => ''-infinity''');
   end if;
@@ -190,7 +207,9 @@ begin
     from walhook.subscriptions as s
     where case
       when replay.subscription_id is not null then s.id = replay.subscription_id
-      else exists (select from walhook.deliveries as d where d.subscription_id = s.id and d.state = 'dead')
+      -- One of another tenant gets none of this tenant's events.
+      else coalesce(s.tenant = replay.tenant, true)
+        and exists (select from walhook.deliveries as d where d.subscription_id = s.id and d.state = 'dead')
     end
     order by s.id
   loop
@@ -203,11 +222,12 @@ begin
       continue;
     end if;
     insert into walhook.replays as r (
-      kind, subscription_id, to_subscription_id, states, event_types, created_from, created_to, key, tenant, total, last_id, after_at
+      kind, subscription_id, to_subscription_id, states, event_types, created_from, created_to, key, tenant, statuses, error,
+      total, last_id, after_at
     )
     values (
       asked.kind, whose, whose, asked.states, asked.event_types, asked.created_from, asked.created_to, asked.key, asked.tenant,
-      asked.total, asked.last_id, asked.after_at
+      asked.statuses, asked.error, asked.total, asked.last_id, asked.after_at
     )
     returning r.* into made;
     if to_url is not null then
@@ -216,6 +236,7 @@ begin
       where r.id = made.id
       returning r.* into made;
     end if;
+    perform walhook.wake(made.to_subscription_id);
     return next made;
   end loop;
 end
@@ -262,6 +283,7 @@ begin
     set state = 'running', reason = null, finished_at = null, updated_at = now(), running_since = now(), replayed_before = p.replayed
     where p.id = r.id
     returning p.* into r;
+    perform walhook.wake(r.to_subscription_id);
   end if;
   return r;
 end
@@ -292,16 +314,16 @@ begin
       limit piece
     ) as l;
   else
-    -- There is no index for these: a piece looks at so many of all deliveries, and finds few or many among them.
+    -- The index of these knows no state: a piece looks at so many of the subscription's, and finds few or many among them.
     with looked as materialized (
-      select d.id, d.subscription_id, d.state
+      select d.id, d.state
       from walhook.deliveries as d
-      where d.id > r.after_id and d.id <= r.last_id
+      where d.subscription_id = r.subscription_id and d.id > r.after_id and d.id <= r.last_id
       order by d.id
       limit 10 * piece
     ),
     wanted as (
-      select l.id from looked as l where l.subscription_id = r.subscription_id and l.state = any (r.states) order by l.id limit piece
+      select l.id from looked as l where l.state = any (r.states) order by l.id limit piece
     )
     select array_agg(w.id), case when count(*) = piece then max(w.id) else (select max(l.id) from looked as l) end
     into ids, looked_to
@@ -319,7 +341,8 @@ begin
     from walhook.deliveries as d
     join walhook.outbox as o on o.id = d.event_id
     join walhook.subscriptions as s on s.id = r.to_subscription_id
-    where d.id = any (ids) and walhook.is_asked_for(r, o) and walhook.is_kind_asked_for(r, null, o.type, o.tenant)
+    where d.id = any (ids) and walhook.is_delivery_asked_for(r, d.last_status, d.last_error)
+      and walhook.is_asked_for(r, o) and walhook.is_kind_asked_for(r, null, o.type, o.tenant)
     order by d.id
     on conflict (event_id, subscription_id) do nothing;
     get diagnostics made = row_count;
@@ -328,12 +351,12 @@ begin
     with locked as materialized (
       select d.id, d.event_id
       from walhook.deliveries as d
-      where d.id = any (ids) and d.state = any (r.states)
+      where d.id = any (ids) and d.state = any (r.states) and walhook.is_delivery_asked_for(r, d.last_status, d.last_error)
       order by d.id
       for update
     ),
     resent as materialized (
-      select walhook.resend(l.id)
+      select walhook.make_due(l.id)
       from locked as l
       join walhook.outbox as o on o.id = l.event_id
       where walhook.is_asked_for(r, o) and walhook.is_kind_asked_for(r, null, o.type, o.tenant)
@@ -355,7 +378,7 @@ as $$
 declare
   piece constant integer := 1000;
   zero constant uuid := '00000000-0000-0000-0000-000000000000';
-  -- The index on created_at finds stretches of time and knows no order: so a piece is a stretch, cut off where there is too much in it.
+  -- A piece is a stretch of time, cut off where there is too much in it.
   upper constant timestamptz := least(r.after_at + r.stride, r.created_to);
   -- A delivery that a backfill makes must not hide from the audit that others are owed the event (outbox-audit.ts): it passes what the
   -- audit has passed, and what has deliveries.
@@ -510,6 +533,8 @@ select
   r.created_to,
   r.key,
   r.tenant,
+  r.statuses,
+  r.error,
   r.created_by,
   r.created_at,
   r.updated_at,

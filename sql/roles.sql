@@ -3,7 +3,8 @@
 --   psql -v walhook_password=… -f sql/roles.sql
 --
 -- It makes two roles:
---   walhook      the login that Walhook runs with: it owns its two schemas, may create its publication, and may stream.
+--   walhook      the login that Walhook runs with: it owns its two schemas, may create its publication, and may stream. It may
+--                write messages to the log too: walhook.resend and its like wake Walhook by one.
 --                REPLICATION lets a login read every table of the databases it may connect to through a slot, and drop any
 --                slot: keep its password as you keep a superuser's. To split the two, give WALHOOK_REPLICATION_URL a login
 --                of its own that has REPLICATION and CONNECT and nothing else, and take REPLICATION from this one.
@@ -25,7 +26,7 @@ create role walhook_app nologin;
 grant usage on schema walhook to walhook_app;
 select
   format('revoke execute on function %s from public', oid::regprocedure) as taken,
-  format('grant execute on function %s to walhook_app', oid::regprocedure) as given
+  format('grant execute on function %s to walhook_app, walhook', oid::regprocedure) as given
 from pg_proc where proname = 'pg_logical_emit_message' \gexec
 
 commit;

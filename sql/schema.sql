@@ -1,24 +1,6 @@
 -- The schema as it is after every migration, for reading. Nothing runs this file.
 -- Written by "npm run schema" from the database's catalog; a test compares the two.
 
-create table walhook.api_keys (
-  id uuid not null default walhook.uuidv7(),
-  name text,
-  prefix text not null,
-  hash bytea not null,
-  scope text not null,
-  tenant text,
-  expires_at timestamp with time zone,
-  created_at timestamp with time zone not null default now(),
-  last_used_at timestamp with time zone,
-  revoked_at timestamp with time zone,
-  constraint api_keys_hash_must_be_a_sha_256 CHECK ((octet_length(hash) = 32)),
-  constraint api_keys_name_must_be_1_to_255_characters CHECK (((length(name) >= 1) AND (length(name) <= 255))),
-  constraint api_keys_pkey PRIMARY KEY (id),
-  constraint api_keys_scope_must_be_admin_operate_read_or_publish CHECK ((scope = ANY (ARRAY['admin'::text, 'operate'::text, 'read'::text, 'publish'::text]))),
-  constraint api_keys_tenant_must_be_1_to_255_characters CHECK (((length(tenant) >= 1) AND (length(tenant) <= 255)))
-);
-
 create table walhook.attempts (
   delivery_id bigint not null,
   number integer not null,
@@ -200,6 +182,8 @@ create table walhook.replays (
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  statuses int4range,
+  error text,
   constraint replays_finished_when_over CHECK (((state = ANY (ARRAY['done'::text, 'failed'::text])) = (finished_at IS NOT NULL))),
   constraint replays_kind_is_known CHECK ((kind = ANY (ARRAY['resend'::text, 'copy'::text, 'backfill'::text]))),
   constraint replays_pkey PRIMARY KEY (id),
@@ -214,15 +198,6 @@ create table walhook.retention (
   removed bigint not null,
   applied_at timestamp with time zone not null default now(),
   constraint retention_pkey PRIMARY KEY (table_name)
-);
-
-create table walhook.session_secret (
-  is_the_one boolean not null default true,
-  secret bytea not null,
-  created_at timestamp with time zone not null default now(),
-  constraint session_secret_has_one_row CHECK (is_the_one),
-  constraint session_secret_must_be_32_bytes CHECK ((octet_length(secret) = 32)),
-  constraint session_secret_pkey PRIMARY KEY (is_the_one)
 );
 
 create table walhook.subscriptions (
@@ -288,15 +263,18 @@ END) stored,
   constraint subscriptions_url_must_be_http_or_https CHECK (walhook.is_endpoint_url(url))
 );
 
-CREATE UNIQUE INDEX api_keys_hash ON walhook.api_keys USING btree (hash);
+CREATE INDEX attempts_started_at ON ONLY walhook.attempts USING brin (started_at) WITH (pages_per_range='16', autosummarize='on');
+CREATE INDEX deliveries_cancelled ON walhook.deliveries USING btree (subscription_id, finished_at) WHERE ((state = 'cancelled'::text) AND (last_error = 'cancelled'::text));
 CREATE INDEX deliveries_dead ON walhook.deliveries USING btree (subscription_id, id) WHERE (state = 'dead'::text);
+CREATE INDEX deliveries_ended_badly ON walhook.deliveries USING btree (id) WHERE (state = ANY (ARRAY['dead'::text, 'cancelled'::text]));
 CREATE INDEX deliveries_finished ON walhook.deliveries USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX deliveries_finished_at ON walhook.deliveries USING brin (finished_at) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX deliveries_key_behind ON walhook.deliveries USING btree (subscription_id, order_key, id) WHERE ((order_key IS NOT NULL) AND (state = 'pending'::text) AND (next_attempt_at = 'infinity'::timestamp with time zone));
 CREATE INDEX deliveries_key_front ON walhook.deliveries USING btree (subscription_id, order_key, id) WHERE ((order_key IS NOT NULL) AND (((state = 'pending'::text) AND (next_attempt_at < 'infinity'::timestamp with time zone)) OR (holds_key_until IS NOT NULL)));
+CREATE INDEX deliveries_of_subscription ON walhook.deliveries USING btree (subscription_id, id);
 CREATE INDEX deliveries_pending ON walhook.deliveries USING btree (subscription_id, next_attempt_at, id) WHERE (state = 'pending'::text);
-CREATE INDEX outbox_created_at ON walhook.outbox USING brin (created_at);
 CREATE INDEX outbox_expunged ON walhook.outbox USING btree (id) WHERE (expunged_at IS NOT NULL);
+CREATE INDEX outbox_in_order ON walhook.outbox USING btree (created_at, id);
 CREATE INDEX replays_running ON walhook.replays USING btree (id) WHERE (state = 'running'::text);
 CREATE INDEX subscriptions_match_keys ON walhook.subscriptions USING gin (match_keys) WITH (fastupdate=off);
 CREATE INDEX subscriptions_unsealed ON walhook.subscriptions USING btree (created_at) WHERE ((secret !~~ 'enc:%'::text) OR (previous_secret !~~ 'enc:%'::text) OR (ed25519_key !~~ 'enc:%'::text) OR (auth !~~ 'enc:%'::text) OR (tls !~~ 'enc:%'::text));
@@ -314,6 +292,8 @@ CREATE TRIGGER check_subscription BEFORE INSERT OR UPDATE ON walhook.subscriptio
 CREATE TRIGGER end_replays AFTER DELETE ON walhook.subscriptions FOR EACH ROW EXECUTE FUNCTION walhook.end_replays_of_subscription();
 CREATE TRIGGER forget_health AFTER DELETE ON walhook.subscriptions FOR EACH ROW EXECUTE FUNCTION walhook.begin_health_anew();
 CREATE TRIGGER touch_subscription BEFORE UPDATE ON walhook.subscriptions FOR EACH ROW EXECUTE FUNCTION walhook.touch_subscription();
+CREATE TRIGGER wake AFTER UPDATE ON walhook.subscriptions FOR EACH ROW WHEN ((old.updated_at IS DISTINCT FROM new.updated_at)) EXECUTE FUNCTION walhook.wake_for_subscription();
+CREATE TRIGGER wake_of_deleted AFTER DELETE ON walhook.subscriptions FOR EACH ROW EXECUTE FUNCTION walhook.wake_for_subscription();
 
 CREATE OR REPLACE FUNCTION walhook.advance_replay(id bigint)
  RETURNS walhook.replays
@@ -435,6 +415,46 @@ AS $function$
     else length(secret) between 16 and 255
      and secret !~ '[\x01-\x1f\x7f]' and secret = btrim(secret) and secret not like 'enc:%'
   end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.cancel(delivery_id bigint)
+ RETURNS walhook.deliveries
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  cancelled walhook.deliveries;
+begin
+  update walhook.deliveries as d
+  set state = 'cancelled',
+      last_error = 'cancelled',
+      -- Somebody has it in hand and may be sending it: the next of its key waits until that lease ends.
+      holds_key_until = case
+        when d.order_key is not null and not d.scheduled and d.next_attempt_at > now() and d.next_attempt_at < 'infinity'
+        then d.next_attempt_at
+      end,
+      next_attempt_at = null,
+      scheduled = false,
+      finished_at = now(),
+      batch_id = null,
+      batch_size = null
+  where d.id = cancel.delivery_id and d.state = 'pending'
+  returning d.* into cancelled;
+  if not found then
+    select d.* into cancelled from walhook.deliveries as d where d.id = cancel.delivery_id;
+    if not found then
+      raise exception 'there is no delivery %', cancel.delivery_id using errcode = 'no_data_found';
+    end if;
+    if cancelled.state <> 'cancelled' then
+      raise exception 'delivery % is %: only one that is pending can be cancelled', cancelled.id, cancelled.state
+        using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    return cancelled;
+  end if;
+  -- Whoever holds it lets go of it, and what stood behind it goes on.
+  perform walhook.wake(cancelled.subscription_id);
+  return cancelled;
+end
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.cancel_deliveries_of_subscription()
@@ -656,6 +676,9 @@ begin
     end if;
     if cardinality(r.states) > 0 then
       perform walhook.refuse('states', 'are of deliveries that there are, and a backfill makes new ones');
+    end if;
+    if num_nonnulls(r.statuses, r.error) > 0 then
+      perform walhook.refuse(case when r.error is null then 'statuses' else 'error' end, 'is of attempts, and a backfill has made none');
     end if;
     return;
   end if;
@@ -901,6 +924,7 @@ begin
     set state = 'running', reason = null, finished_at = null, updated_at = now(), running_since = now(), replayed_before = p.replayed
     where p.id = r.id
     returning p.* into r;
+    perform walhook.wake(r.to_subscription_id);
   end if;
   return r;
 end
@@ -921,6 +945,7 @@ begin
     from walhook.deliveries as d
     join walhook.outbox as o on o.id = d.event_id
     where d.subscription_id = r.subscription_id and d.state = any (r.states)
+      and walhook.is_delivery_asked_for(r, d.last_status, d.last_error)
       and walhook.is_asked_for(r, o) and walhook.is_kind_asked_for(r, null, o.type, o.tenant);
     return;
   end if;
@@ -940,34 +965,6 @@ begin
     and walhook.is_asked_for(r, o)
     and not exists (select from walhook.deliveries as d where d.event_id = o.id and d.subscription_id = r.subscription_id)
     and (s.filter is null or walhook.filter_matches(s.filter, o.payload::text));
-end
-$function$;
-
-CREATE OR REPLACE FUNCTION walhook.create_api_key(name text DEFAULT NULL::text, scope text DEFAULT 'read'::text, tenant text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT id uuid, OUT key text)
- RETURNS record
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  if length(create_api_key.name) not between 1 and 255 then
-    perform walhook.refuse('name', 'has to be 1 to 255 characters');
-  end if;
-  if create_api_key.scope is null or create_api_key.scope not in ('admin', 'operate', 'read', 'publish') then
-    perform walhook.refuse('scope', 'has to be admin, operate, read or publish');
-  end if;
-  if length(create_api_key.tenant) not between 1 and 255 then
-    perform walhook.refuse('tenant', 'has to be 1 to 255 characters');
-  end if;
-  if create_api_key.expires_at <= clock_timestamp() then
-    perform walhook.refuse('expires_at', 'has to be in the future');
-  end if;
-  key := walhook.new_api_key();
-  insert into walhook.api_keys as k (name, prefix, hash, scope, tenant, expires_at)
-  values (
-    create_api_key.name, left(key, 12), sha256(convert_to(key, 'UTF8')), create_api_key.scope, create_api_key.tenant,
-    create_api_key.expires_at
-  )
-  returning k.id into create_api_key.id;
 end
 $function$;
 
@@ -1287,6 +1284,12 @@ AS $function$
      and (r.tenant is null or event.tenant = r.tenant)
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.is_delivery_asked_for(r walhook.replays, last_status integer, last_error text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$ select (r.statuses is null or last_status <@ r.statuses) and (r.error is null or last_error = r.error) $function$;
+
 CREATE OR REPLACE FUNCTION walhook.is_ed25519_key(key text)
  RETURNS boolean
  LANGUAGE sql
@@ -1424,6 +1427,123 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.make_due(delivery_id bigint)
+ RETURNS walhook.deliveries
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  made_due walhook.deliveries;
+begin
+  if exists (
+    select
+    from walhook.deliveries as d
+    join walhook.outbox as o on o.id = d.event_id
+    where d.id = make_due.delivery_id and o.expunged_at is not null
+  ) then
+    perform walhook.refuse('delivery_id', format('%s cannot be sent again: its event was expunged', make_due.delivery_id));
+  end if;
+  update walhook.deliveries as d
+  set state = 'pending',
+      schedule_from = d.attempts,
+      -- One that a process holds is on its way already: taking it over would send it twice.
+      next_attempt_at = case when d.next_attempt_at > now() and not d.scheduled then d.next_attempt_at else now() end,
+      scheduled = false,
+      finished_at = null,
+      -- By itself, if it was one of a batch.
+      batch_id = null,
+      batch_size = null
+  where d.id = make_due.delivery_id
+  returning d.* into made_due;
+  if not found then
+    raise exception 'there is no delivery %', make_due.delivery_id using errcode = 'no_data_found';
+  end if;
+  return made_due;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.matches(event_id uuid, tenant text DEFAULT NULL::text, max_rows integer DEFAULT 100)
+ RETURNS TABLE(subscription_id uuid, matches boolean, reason text, url text, subscription_tenant text, state text, delivery_id bigint, delivery_state text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  e walhook.outbox;
+  event_age integer;
+  keys text[];
+  patterns text[];
+begin
+  select o.* into e from walhook.outbox as o where o.id = matches.event_id;
+  if not found then
+    raise exception 'the outbox has no event %', matches.event_id using errcode = 'no_data_found';
+  end if;
+  select age(o.xmin) into event_age from walhook.outbox as o where o.id = matches.event_id;
+  keys := walhook.event_match_keys(e.type, e.tenant);
+  patterns := (select array_agg(substr(k, 2)) from unnest(walhook.event_match_keys(e.type, null)) as k);
+  return query
+    with delivered as (
+      select d.subscription_id, d.id, d.state from walhook.deliveries as d where d.event_id = matches.event_id
+    ),
+    -- A filter is asked of so many; with a hundred thousand of them it would take as many seconds as there are MiB in the payload.
+    meant as (
+      select s.id
+      from walhook.subscriptions as s
+      where s.match_keys && keys
+        and (matches.tenant is null or s.tenant = matches.tenant)
+        and not exists (select from delivered as d where d.subscription_id = s.id)
+      limit 10 * max_rows
+    ),
+    judged as (
+      select
+        s.id,
+        case
+          when exists (select from walhook.dead_events as x where x.event_id = e.id) then 'the catalog refused it'
+          when event_age > walhook.xid_age(s.active_from_xid) then 'made after the event'
+          when s.filter is null then null
+          when e.expunged_at is not null then 'expunged'
+          when not walhook.filter_matches(s.filter, e.payload::text) then 'filter'
+        end as why
+      from meant
+      join walhook.subscriptions as s on s.id = meant.id
+    ),
+    -- What its own tenant might have expected, and then what would have matched but for the tenant.
+    near as (
+      select s.id, 'event type' as why
+      from walhook.subscriptions as s
+      where coalesce(s.tenant = e.tenant, s.tenant is null)
+        and not s.match_keys && keys
+        and (matches.tenant is null or s.tenant = matches.tenant)
+      limit max_rows
+    ),
+    foreign_ones as (
+      select s.id, 'tenant' as why
+      from walhook.subscriptions as s
+      where s.tenant is not null and s.tenant is distinct from e.tenant
+        and s.event_types && patterns
+        and matches.tenant is null
+      limit max_rows
+    ),
+    told as (
+      select 1 as rank, d.subscription_id as id, true as yes, null::text as why from delivered as d
+      union all
+      select case when j.why is null then 2 else 3 end, j.id, j.why is null, j.why from judged as j
+      union all
+      select 4, n.id, false, n.why from near as n
+      union all
+      select 5, f.id, false, f.why from foreign_ones as f
+    )
+    select t.id, t.yes, t.why, s.url, s.tenant, s.state, d.id, d.state
+    from told as t
+    left join walhook.subscriptions as s on s.id = t.id
+    left join delivered as d on d.subscription_id = t.id
+    where matches.tenant is null or s.tenant = matches.tenant
+    order by t.rank, t.id
+    limit max_rows;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.matching_subscriptions(type text, tenant text, payload json)
  RETURNS TABLE(subscription_id uuid, state text, active_from_lsn pg_lsn, ordering text)
  LANGUAGE sql
@@ -1439,16 +1559,6 @@ AS $function$
   from (select walhook.event_match_keys(type, tenant) as keys offset 0) as e
   join walhook.subscriptions as s on s.match_keys && e.keys
   where s.filter is null or walhook.filter_matches(s.filter, payload)
-$function$;
-
-CREATE OR REPLACE FUNCTION walhook.new_api_key()
- RETURNS text
- LANGUAGE sql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-  select 'whk_' || translate(
-    rtrim(encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64'), '='), '+/', '-_'
-  )
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.new_ed25519_key()
@@ -1539,7 +1649,7 @@ CREATE OR REPLACE FUNCTION walhook.release_event(event_id uuid)
 AS $function$
 declare
   dead walhook.dead_events;
-  made integer;
+  whose uuid[];
 begin
   delete from walhook.dead_events as d where d.event_id = release_event.event_id returning d.* into dead;
   if not found then
@@ -1549,22 +1659,26 @@ begin
     raise exception 'the outbox does not have event % any more, or it was expunged', dead.event_id using errcode = 'no_data_found';
   end if;
   -- One that is due later has no job, and is found when it is due even so.
-  insert into walhook.deliveries (event_id, subscription_id, order_key, next_attempt_at, scheduled)
-  select o.id, m.subscription_id, walhook.order_key(m.ordering, o.key), greatest(now(), due.at), coalesce(due.at > now(), false)
-  from walhook.outbox as o
-  cross join lateral walhook.due_at(o.headers, o.created_at) as due (at)
-  cross join lateral walhook.matching_subscriptions(o.type, o.tenant, o.payload::text) as m
-  join walhook.subscriptions as s on s.id = m.subscription_id
-  where o.id = dead.event_id
-    -- As the fan-out would have had it, or the search after a gap: releasing makes nobody an owner of what came before.
-    and case
-      when dead.lsn is not null then m.active_from_lsn <= dead.lsn
-      else age(o.xmin) <= walhook.xid_age(s.active_from_xid)
-    end
-  order by m.subscription_id
-  on conflict on constraint deliveries_event_id_subscription_id_key do nothing;
-  get diagnostics made = row_count;
-  return made;
+  with made as (
+    insert into walhook.deliveries (event_id, subscription_id, order_key, next_attempt_at, scheduled)
+    select o.id, m.subscription_id, walhook.order_key(m.ordering, o.key), greatest(now(), due.at), coalesce(due.at > now(), false)
+    from walhook.outbox as o
+    cross join lateral walhook.due_at(o.headers, o.created_at) as due (at)
+    cross join lateral walhook.matching_subscriptions(o.type, o.tenant, o.payload::text) as m
+    join walhook.subscriptions as s on s.id = m.subscription_id
+    where o.id = dead.event_id
+      -- As the fan-out would have had it, or the search after a gap: releasing makes nobody an owner of what came before.
+      and case
+        when dead.lsn is not null then m.active_from_lsn <= dead.lsn
+        else age(o.xmin) <= walhook.xid_age(s.active_from_xid)
+      end
+    order by m.subscription_id
+    on conflict on constraint deliveries_event_id_subscription_id_key do nothing
+    returning subscription_id
+  )
+  select array_agg(m.subscription_id) into whose from made as m;
+  perform walhook.wake(w.id) from unnest(whose) as w (id);
+  return coalesce(cardinality(whose), 0);
 end
 $function$;
 
@@ -1573,13 +1687,17 @@ CREATE OR REPLACE FUNCTION walhook.release_key(delivery_id bigint)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  whose uuid;
 begin
   update walhook.deliveries as d
   set holds_key_until = null
-  where d.id = release_key.delivery_id and d.holds_key_until = 'infinity';
+  where d.id = release_key.delivery_id and d.holds_key_until = 'infinity'
+  returning d.subscription_id into whose;
   if not found then
     raise exception 'delivery % blocks no key', release_key.delivery_id using errcode = 'no_data_found';
   end if;
+  perform walhook.wake(whose);
   return release_key.delivery_id;
 end
 $function$;
@@ -1590,6 +1708,7 @@ CREATE OR REPLACE FUNCTION walhook.release_key(subscription_id uuid, key text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform walhook.wake(release_key.subscription_id);
   return query
     update walhook.deliveries as d
     set holds_key_until = null
@@ -1604,7 +1723,7 @@ begin
 end
 $function$;
 
-CREATE OR REPLACE FUNCTION walhook.replay(subscription_id uuid DEFAULT NULL::uuid, event_types text[] DEFAULT NULL::text[], created_from timestamp with time zone DEFAULT NULL::timestamp with time zone, created_to timestamp with time zone DEFAULT NULL::timestamp with time zone, states text[] DEFAULT NULL::text[], key text DEFAULT NULL::text, tenant text DEFAULT NULL::text, to_url text DEFAULT NULL::text, backfill boolean DEFAULT false, dry_run boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION walhook.replay(subscription_id uuid DEFAULT NULL::uuid, event_types text[] DEFAULT NULL::text[], created_from timestamp with time zone DEFAULT NULL::timestamp with time zone, created_to timestamp with time zone DEFAULT NULL::timestamp with time zone, states text[] DEFAULT NULL::text[], key text DEFAULT NULL::text, tenant text DEFAULT NULL::text, to_url text DEFAULT NULL::text, backfill boolean DEFAULT false, dry_run boolean DEFAULT false, statuses int4range DEFAULT NULL::int4range, error text DEFAULT NULL::text)
  RETURNS SETOF walhook.replays
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1621,6 +1740,8 @@ begin
   asked.event_types := replay.event_types;
   asked.key := replay.key;
   asked.tenant := replay.tenant;
+  asked.statuses := replay.statuses;
+  asked.error := replay.error;
   asked.created_from := coalesce(replay.created_from, '-infinity');
   -- What is younger than the wish comes over the log.
   asked.created_to := case
@@ -1629,7 +1750,8 @@ begin
   end;
   perform walhook.check_replay(asked, to_url);
   if not dry_run and num_nonnulls(
-    replay.subscription_id, replay.event_types, replay.created_from, replay.created_to, replay.key, replay.tenant
+    replay.subscription_id, replay.event_types, replay.created_from, replay.created_to, replay.key, replay.tenant, replay.statuses,
+    replay.error
   ) = 0 then
     perform walhook.refuse('subscription_id', 'or another limit has to be given; for every dead letter there is: created_from => ''-infinity''');
   end if;
@@ -1645,7 +1767,9 @@ begin
     from walhook.subscriptions as s
     where case
       when replay.subscription_id is not null then s.id = replay.subscription_id
-      else exists (select from walhook.deliveries as d where d.subscription_id = s.id and d.state = 'dead')
+      -- One of another tenant gets none of this tenant's events.
+      else coalesce(s.tenant = replay.tenant, true)
+        and exists (select from walhook.deliveries as d where d.subscription_id = s.id and d.state = 'dead')
     end
     order by s.id
   loop
@@ -1658,11 +1782,12 @@ begin
       continue;
     end if;
     insert into walhook.replays as r (
-      kind, subscription_id, to_subscription_id, states, event_types, created_from, created_to, key, tenant, total, last_id, after_at
+      kind, subscription_id, to_subscription_id, states, event_types, created_from, created_to, key, tenant, statuses, error,
+      total, last_id, after_at
     )
     values (
       asked.kind, whose, whose, asked.states, asked.event_types, asked.created_from, asked.created_to, asked.key, asked.tenant,
-      asked.total, asked.last_id, asked.after_at
+      asked.statuses, asked.error, asked.total, asked.last_id, asked.after_at
     )
     returning r.* into made;
     if to_url is not null then
@@ -1671,6 +1796,7 @@ begin
       where r.id = made.id
       returning r.* into made;
     end if;
+    perform walhook.wake(made.to_subscription_id);
     return next made;
   end loop;
 end
@@ -1699,16 +1825,16 @@ begin
       limit piece
     ) as l;
   else
-    -- There is no index for these: a piece looks at so many of all deliveries, and finds few or many among them.
+    -- The index of these knows no state: a piece looks at so many of the subscription's, and finds few or many among them.
     with looked as materialized (
-      select d.id, d.subscription_id, d.state
+      select d.id, d.state
       from walhook.deliveries as d
-      where d.id > r.after_id and d.id <= r.last_id
+      where d.subscription_id = r.subscription_id and d.id > r.after_id and d.id <= r.last_id
       order by d.id
       limit 10 * piece
     ),
     wanted as (
-      select l.id from looked as l where l.subscription_id = r.subscription_id and l.state = any (r.states) order by l.id limit piece
+      select l.id from looked as l where l.state = any (r.states) order by l.id limit piece
     )
     select array_agg(w.id), case when count(*) = piece then max(w.id) else (select max(l.id) from looked as l) end
     into ids, looked_to
@@ -1726,7 +1852,8 @@ begin
     from walhook.deliveries as d
     join walhook.outbox as o on o.id = d.event_id
     join walhook.subscriptions as s on s.id = r.to_subscription_id
-    where d.id = any (ids) and walhook.is_asked_for(r, o) and walhook.is_kind_asked_for(r, null, o.type, o.tenant)
+    where d.id = any (ids) and walhook.is_delivery_asked_for(r, d.last_status, d.last_error)
+      and walhook.is_asked_for(r, o) and walhook.is_kind_asked_for(r, null, o.type, o.tenant)
     order by d.id
     on conflict (event_id, subscription_id) do nothing;
     get diagnostics made = row_count;
@@ -1735,12 +1862,12 @@ begin
     with locked as materialized (
       select d.id, d.event_id
       from walhook.deliveries as d
-      where d.id = any (ids) and d.state = any (r.states)
+      where d.id = any (ids) and d.state = any (r.states) and walhook.is_delivery_asked_for(r, d.last_status, d.last_error)
       order by d.id
       for update
     ),
     resent as materialized (
-      select walhook.resend(l.id)
+      select walhook.make_due(l.id)
       from locked as l
       join walhook.outbox as o on o.id = l.event_id
       where walhook.is_asked_for(r, o) and walhook.is_kind_asked_for(r, null, o.type, o.tenant)
@@ -1762,7 +1889,7 @@ AS $function$
 declare
   piece constant integer := 1000;
   zero constant uuid := '00000000-0000-0000-0000-000000000000';
-  -- The index on created_at finds stretches of time and knows no order: so a piece is a stretch, cut off where there is too much in it.
+  -- A piece is a stretch of time, cut off where there is too much in it.
   upper constant timestamptz := least(r.after_at + r.stride, r.created_to);
   -- A delivery that a backfill makes must not hide from the audit that others are owed the event (outbox-audit.ts): it passes what the
   -- audit has passed, and what has deliveries.
@@ -1837,31 +1964,9 @@ CREATE OR REPLACE FUNCTION walhook.resend(delivery_id bigint)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  resent walhook.deliveries;
+  resent constant walhook.deliveries := walhook.make_due(resend.delivery_id);
 begin
-  if exists (
-    select
-    from walhook.deliveries as d
-    join walhook.outbox as o on o.id = d.event_id
-    where d.id = resend.delivery_id and o.expunged_at is not null
-  ) then
-    perform walhook.refuse('delivery_id', format('%s cannot be sent again: its event was expunged', resend.delivery_id));
-  end if;
-  update walhook.deliveries as d
-  set state = 'pending',
-      schedule_from = d.attempts,
-      -- One that a process holds is on its way already: taking it over would send it twice.
-      next_attempt_at = case when d.next_attempt_at > now() and not d.scheduled then d.next_attempt_at else now() end,
-      scheduled = false,
-      finished_at = null,
-      -- By itself, if it was one of a batch.
-      batch_id = null,
-      batch_size = null
-  where d.id = resend.delivery_id
-  returning d.* into resent;
-  if not found then
-    raise exception 'there is no delivery %', resend.delivery_id using errcode = 'no_data_found';
-  end if;
+  perform walhook.wake(resent.subscription_id);
   return resent;
 end
 $function$;
@@ -1892,19 +1997,6 @@ begin
   update walhook.subscriptions as s set state = 'active', state_reason = null where s.id = resume.id;
   if not found then
     raise exception 'there is no subscription %', resume.id using errcode = 'no_data_found';
-  end if;
-end
-$function$;
-
-CREATE OR REPLACE FUNCTION walhook.revoke_api_key(id uuid)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  update walhook.api_keys as k set revoked_at = coalesce(k.revoked_at, now()) where k.id = revoke_api_key.id;
-  if not found then
-    raise exception 'there is no key %', revoke_api_key.id using errcode = 'no_data_found';
   end if;
 end
 $function$;
@@ -2110,6 +2202,35 @@ AS $function$
   )::uuid
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.wake(subscription_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- sql/roles.sql takes it from everybody: whoever lacks it does not have to fail for it.
+  if (
+    select bool_and(has_function_privilege(p.oid, 'execute'))
+    from pg_proc as p
+    where p.proname = 'pg_logical_emit_message' and p.pronamespace = 'pg_catalog'::regnamespace
+  ) then
+    -- Transactional: it arrives with the commit, or not at all.
+    perform pg_logical_emit_message(true, 'walhook.wake', wake.subscription_id::text);
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.wake_for_subscription()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform walhook.wake(old.id);
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.xid_age(xid xid8)
  RETURNS integer
  LANGUAGE sql
@@ -2206,6 +2327,8 @@ $function$;
 --   created_to timestamp with time zone
 --   key text
 --   tenant text
+--   statuses int4range
+--   error text
 --   created_by text
 --   created_at timestamp with time zone
 --   updated_at timestamp with time zone
@@ -2264,16 +2387,6 @@ $function$;
 --   last_delivered_at timestamp with time zone
 -- )
 
-comment on column walhook.api_keys.created_at is 'When it was made.';
-comment on column walhook.api_keys.expires_at is 'From when on it is refused; null means never.';
-comment on column walhook.api_keys.hash is 'SHA-256 of the key. The key itself was shown once and is nowhere.';
-comment on column walhook.api_keys.id is 'For walhook.revoke_api_key. Newer keys have greater ids.';
-comment on column walhook.api_keys.last_used_at is 'When it was last used, to the minute.';
-comment on column walhook.api_keys.name is 'For people: whose it is, or what for.';
-comment on column walhook.api_keys.prefix is 'How the key begins, to recognize it by.';
-comment on column walhook.api_keys.revoked_at is 'When it was revoked: refused from then on, and so is every session and portal link that was opened with it.';
-comment on column walhook.api_keys.scope is 'publish: write events. read: look. operate: read, publish and change. admin: operate, and keys.';
-comment on column walhook.api_keys.tenant is 'The key sees and writes only what is this tenant''s; null means all.';
 comment on column walhook.attempts.batch_id is 'The webhook-id of the request, where it was a batch: attempts of one batch and one time are one request. Null otherwise.';
 comment on column walhook.attempts.delivery_id is 'deliveries.id.';
 comment on column walhook.attempts.duration_ms is 'From the start to the outcome.';
@@ -2303,13 +2416,13 @@ comment on column walhook.deliveries.event_id is 'outbox.id.';
 comment on column walhook.deliveries.finished_at is 'When it stopped being pending.';
 comment on column walhook.deliveries.holds_key_until is 'Of a delivery that is no longer pending: those behind it of its key wait until then. infinity: it is dead and blocks its key, see walhook.blocked_keys. A time: it was accepted while another process had it in hand.';
 comment on column walhook.deliveries.id is 'In commit order of the events within one relay.';
-comment on column walhook.deliveries.last_error is 'Error class of the last attempt, if it had one; event_missing, expired or expunged where it was given up without one.';
+comment on column walhook.deliveries.last_error is 'Error class of the last attempt, if it had one; of one that ended without an attempt, why: cancelled, expired, expunged, event_missing.';
 comment on column walhook.deliveries.last_status is 'HTTP status of the last attempt, if it got one.';
 comment on column walhook.deliveries.next_attempt_at is 'While pending. infinity: behind another of its key. scheduled: when the retry is due. Not scheduled and in the future: held in a process''s memory until then. Not scheduled and past: free for any process to take.';
 comment on column walhook.deliveries.order_key is 'A digest of the event''s key, where the subscription is ordered by key; null for a delivery that waits for no other. See walhook.order_key.';
 comment on column walhook.deliveries.schedule_from is 'Attempts made before the last resend: the retry schedule counts from there.';
 comment on column walhook.deliveries.scheduled is 'A pg-boss job will make it due at next_attempt_at: a retry, or a first attempt that deliver_after delays.';
-comment on column walhook.deliveries.state is 'pending; delivered (a 2xx); dead (will not be attempted again by itself); cancelled (its subscription was deleted, or its event expunged or older than the ttl).';
+comment on column walhook.deliveries.state is 'pending; delivered (a 2xx); dead (will not be attempted again by itself); cancelled (by a person, its subscription was deleted, or its event came too late or was expunged).';
 comment on column walhook.deliveries.subscription_id is 'subscriptions.id.';
 comment on column walhook.event_types.created_at is 'When it was made.';
 comment on column walhook.event_types.deprecated is 'Whether it is on its way out. Its events are still delivered.';
@@ -2370,6 +2483,7 @@ comment on column walhook.replays.created_at is 'When it was asked for.';
 comment on column walhook.replays.created_by is 'The login that asked for it.';
 comment on column walhook.replays.created_from is 'Only events created then or later.';
 comment on column walhook.replays.created_to is 'Only events created before that.';
+comment on column walhook.replays.error is 'Only deliveries whose last attempt had this error class; null means all.';
 comment on column walhook.replays.event_types is 'Only events that meet one of these patterns; null means all.';
 comment on column walhook.replays.finished_at is 'When it was done, or failed.';
 comment on column walhook.replays.id is 'For walhook.stop_replay and walhook.continue_replay.';
@@ -2382,6 +2496,7 @@ comment on column walhook.replays.replayed_before is 'replayed, at running_since
 comment on column walhook.replays.running_since is 'When it began or was continued.';
 comment on column walhook.replays.state is 'running (or waiting: replay_status says for what); stopped by a person; done; failed.';
 comment on column walhook.replays.states is 'Which deliveries: dead, delivered, cancelled. Empty for a backfill, which makes new ones.';
+comment on column walhook.replays.statuses is 'Only deliveries whose last attempt got one of these HTTP statuses; null means all.';
 comment on column walhook.replays.stride is 'How much of the outbox''s time a backfill looks through in one piece; follows how much there is in it.';
 comment on column walhook.replays.subscription_id is 'Whose deliveries are sent again; for a backfill, who gets the events.';
 comment on column walhook.replays.tenant is 'Only events of this tenant; null means all.';
@@ -2392,9 +2507,6 @@ comment on column walhook.retention.applied_at is 'When that was.';
 comment on column walhook.retention.keep is 'WALHOOK_RETENTION of the process that applied it.';
 comment on column walhook.retention.removed is 'Rows that the last run removed; of attempts, day partitions.';
 comment on column walhook.retention.table_name is 'In schema walhook.';
-comment on column walhook.session_secret.created_at is 'When it was made.';
-comment on column walhook.session_secret.is_the_one is 'True: there is one row at most.';
-comment on column walhook.session_secret.secret is 'Random; used together with WALHOOK_ENCRYPTION_KEY where there is one.';
 comment on column walhook.subscriptions.active_from_lsn is 'Receives the events whose transaction committed after this position of the write-ahead log.';
 comment on column walhook.subscriptions.active_from_xid is 'For events whose place in the log is unknown: owed those of this transaction and later ones. What was open when the subscription was made counts as later.';
 comment on column walhook.subscriptions.auth is 'Credentials, as JSON text or sealed: {"type":"basic","username":…,"password":…}, {"type":"bearer","token":…}, or {"type":"oauth2","token_url":…,"client_id":…,"client_secret":…,"scope":…}.';
@@ -2441,6 +2553,7 @@ comment on function walhook.are_event_type_patterns(text[]) is 'Whether a list i
 comment on function walhook.begin_health_anew() is 'Ends the failing period of a subscription that is resumed, moved to another URL, or deleted.';
 comment on function walhook.bring_ed25519_key() is 'Makes the key of a subscription that signs with standard-ed25519 and brings none, and forgets the public key of another one.';
 comment on function walhook.can_sign(text,text[]) is 'Whether a secret, plain or sealed, has the form that these schemes need: whsec_ and base64 for standard, else a text.';
+comment on function walhook.cancel(bigint) is 'Cancels a delivery that is pending: an attempt that has not begun does not begin, here at once and on other replicas within a second. One that is under way ends as it does, and a 2xx counts. One that is cancelled already is left so; walhook.resend puts it back.';
 comment on function walhook.cancel_deliveries_of_subscription() is 'Cancels what a deleted subscription was still owed, and forgets what was counted of it.';
 comment on function walhook.certificates_rule(text) is 'Which rule a text breaks that is to be certificates; null where it breaks none.';
 comment on function walhook.check_access(walhook.subscriptions) is 'Refuses what cannot be credentials, certificates or a handshake.';
@@ -2459,7 +2572,6 @@ comment on function walhook.check_wish(walhook.subscriptions) is 'Refuses what c
 comment on function walhook.consent_pause(integer) is 'How long after so many refusals in a row an endpoint is asked again for its consent.';
 comment on function walhook.continue_replay(bigint) is 'Goes on with a replay that was stopped, or failed for an error, where it was.';
 comment on function walhook.count_replay(walhook.replays) is 'How many deliveries a replay would send again or make, and how old the oldest event is.';
-comment on function walhook.create_api_key(text,text,text,timestamp with time zone) is 'Makes a key for the HTTP API and shows it, this once. scope: publish, read, operate or admin. With a tenant it sees and writes only what is that tenant''s.';
 comment on function walhook.credentials_rule(text) is 'Which rule a text breaks that is to be credentials; null where it breaks none.';
 comment on function walhook.deliver_at(text,timestamp with time zone) is 'When an event with this deliver_after in its headers is due: a duration counts from its creation, a time is RFC 3339, and a year is the most. Null for what is neither.';
 comment on function walhook.drop_attempt_partitions(interval) is 'Drops the day partitions of attempts that are older than the interval; returns how many.';
@@ -2473,6 +2585,7 @@ comment on function walhook.expunge(uuid) is 'Removes an event''s payload and he
 comment on function walhook.filter_matches(jsonpath,text) is 'Whether a payload meets a subscription''s filter. A payload that jsonb cannot hold does not.';
 comment on function walhook.has_room_for_replay(uuid) is 'Whether fewer than 1,000 deliveries of the subscription wait.';
 comment on function walhook.is_asked_for(walhook.replays,walhook.outbox) is 'Whether a replay asks for an event, by all but its type, and it can still be sent.';
+comment on function walhook.is_delivery_asked_for(walhook.replays,integer,text) is 'Whether a replay asks for deliveries whose last attempt ended so.';
 comment on function walhook.is_ed25519_key(text) is 'Whether a text is an Ed25519 private key of Standard Webhooks: whsk_ and the base64 of 32 bytes, or of 64 with the public key.';
 comment on function walhook.is_endpoint_url(text) is 'Whether a text can be an endpoint: an http or https URL of at most 2048 characters.';
 comment on function walhook.is_event_type(text) is 'Whether a text is an event type: names of letters, digits, _ and -, joined by dots; at most 255 characters.';
@@ -2486,26 +2599,26 @@ comment on function walhook.is_retry_schedule(text[]) is 'Whether a list is a re
 comment on function walhook.is_sealed(text) is 'Whether a text is sealed: enc:v1, the id of the key, the last characters of what is sealed, and base64.';
 comment on function walhook.is_signing_secret(text) is 'Whether a text is a Standard Webhooks secret: whsec_ and the base64 of 24 to 64 bytes.';
 comment on function walhook.let_key_go_on() is 'When a delivery with an order_key ends: fetches the next of its key to the front, or lets a dead one block the key.';
+comment on function walhook.make_due(bigint) is 'What walhook.resend does, for a caller that wakes Walhook by itself: replays do, once for many.';
+comment on function walhook.matches(uuid,text,integer) is 'Who gets an event, and why others do not: "event type", "tenant", "filter", "made after the event", "the catalog refused it" or "expunged". Those that match come first, with their deliveries; then near misses, up to max_rows in all. With a tenant, that tenant''s subscriptions only.';
 comment on function walhook.matching_subscriptions(text,text,json) is 'Who would get this event?';
 comment on function walhook.matching_subscriptions(text,text,text) is 'Who would get this event? The fan-out calls this very function. Subscriptions that are not active match too: their deliveries wait.';
-comment on function walhook.new_api_key() is 'A fresh key for the HTTP API: 244 bits from the server''s strong random source.';
 comment on function walhook.new_ed25519_key() is 'A fresh Ed25519 private key: a seed of 32 bytes, 244 bits of them from the server''s strong random source.';
 comment on function walhook.new_secret() is 'A fresh signing secret: 32 bytes, 244 bits of them from the server''s strong random source.';
 comment on function walhook.order_key(text,text) is 'What to write into deliveries.order_key for an event with this key and a subscription with this ordering.';
 comment on function walhook.own_header_names(walhook.subscriptions) is 'What the headers are called that identify and sign a subscription''s requests, in lower case; a name that stands there twice is one too many.';
-comment on function walhook.pause(uuid,text) is 'Parks a subscription: its deliveries are recorded and wait. Nothing is dropped. Takes effect within a second.';
+comment on function walhook.pause(uuid,text) is 'Parks a subscription: its deliveries are recorded and wait. Nothing is dropped. Takes effect at once, on other replicas within a second.';
 comment on function walhook.publish(text,json,text,text,json,uuid) is 'Writes an event to the outbox in the caller''s transaction and returns its id. Nothing is sent unless that transaction commits.';
 comment on function walhook.refuse(text,text) is 'Raises invalid_parameter_value for one field.';
 comment on function walhook.release_event(uuid) is 'Sends a dead event on its way to the subscriptions that it is owed to, those that were there when it was committed; returns how many. It is not checked again: that is your word.';
 comment on function walhook.release_key(bigint) is 'The same, by the id of the dead delivery: of use where the outbox no longer has its key.';
 comment on function walhook.release_key(uuid,text) is 'Lets a blocked key go on without its dead deliveries, which stay dead; returns their ids. walhook.resend would send them first instead.';
-comment on function walhook.replay(uuid,text[],timestamp with time zone,timestamp with time zone,text[],text,text,text,boolean,boolean) is 'Sends deliveries again (by default the dead ones), sends their events to another URL, or backfills a subscription from the outbox: one row for each subscription, whose total says how many. With dry_run it only counts, and id is null. Where there is nothing, id is null too.';
+comment on function walhook.replay(uuid,text[],timestamp with time zone,timestamp with time zone,text[],text,text,text,boolean,boolean,int4range,text) is 'Sends deliveries again (by default the dead ones), sends their events to another URL, or backfills a subscription from the outbox: one row for each subscription, whose total says how many. With dry_run it only counts, and id is null. Where there is nothing, id is null too.';
 comment on function walhook.replay_deliveries(walhook.replays) is 'One piece of a resend or a copy, in the order of deliveries, which is that of commits.';
 comment on function walhook.replay_events(walhook.replays) is 'One piece of a backfill, in the order of created_at. It ends before the first event that the audit has not passed.';
-comment on function walhook.resend(bigint) is 'Makes a delivery due now, whatever its state, with its whole retry schedule before it. The webhook-id stays the event''s.';
+comment on function walhook.resend(bigint) is 'Makes a delivery due now, whatever its state, with its whole retry schedule before it. The webhook-id stays the event''s. Acted on at once.';
 comment on function walhook.reserved_header(text) is 'Why no subscription may choose a header of this name; null where it may.';
 comment on function walhook.resume(uuid) is 'Makes a paused or disabled subscription active again; what waited is delivered, oldest first.';
-comment on function walhook.revoke_api_key(uuid) is 'From the next request on the key is refused, and with it the sessions and portal links that were opened with it. Revoking it again changes nothing.';
 comment on function walhook.rotate_secret(uuid,text,interval) is 'Gives a subscription a new signing secret and returns it, this once. Requests are signed with both until the overlap ends; without one the old secret is gone at once.';
 comment on function walhook.stop_replay(bigint) is 'Stops a replay that is running: nothing more is made due. What has been is sent. One that is over stays as it is.';
 comment on function walhook.subscribe(text,text[],text,jsonpath,text,text,text,text[],text,text,text,jsonb,text[],text[],text,text,text,text,text,boolean,jsonb,text,text,text,integer,text,text) is 'Makes a subscription; returns its id and its signing secret, which is shown this once. It receives the events committed from now on. Each option is a column of walhook.subscriptions.';
@@ -2517,9 +2630,10 @@ comment on function walhook.text_members(text) is 'A JSON object whose values ar
 comment on function walhook.touch_subscription() is 'Keeps subscriptions.updated_at; an update that sets it to null leaves it as it was.';
 comment on function walhook.url_origin(text) is 'Scheme, host and port of a URL: user, path and query may be secrets.';
 comment on function walhook.uuidv7() is 'A time-ordered UUID (version 7): milliseconds since 1970, then random bits. The default of outbox.id.';
+comment on function walhook.wake(uuid) is 'Has Walhook look at a subscription and what it is owed as soon as the caller''s transaction has committed, rather than within a second. It changes nothing.';
+comment on function walhook.wake_for_subscription() is 'Has a change of a subscription noticed at once, whoever makes it.';
 comment on function walhook.xid_age(xid8) is 'How many transactions ago this one began, as age() tells it of a row''s xmin: a row is of this transaction or a younger one if its age is no greater.';
 comment on schema walhook is 'Webhooks from committed events: write to outbox, look at delivery_status, ask matching_subscriptions.';
-comment on table walhook.api_keys is 'Keys for the HTTP API; made by walhook.create_api_key, ended by walhook.revoke_api_key. As soon as there is a row, even a revoked one, /v1 asks everyone for a key.';
 comment on table walhook.attempts is 'One row an HTTP request. Partitioned by day (UTC): retention drops whole days.';
 comment on table walhook.consents is 'What the endpoints of subscriptions with a handshake were asked, and said. A row that is deleted is asked for anew.';
 comment on table walhook.dead_events is 'Events that the catalog refused: no subscription got a delivery. The event itself stays in the outbox for as long; walhook.release_event sends it on its way.';
@@ -2533,7 +2647,6 @@ comment on table walhook.rate_limits is 'What subscriptions with a rate_limit ha
 comment on table walhook.relay is 'How far the relay has recorded, one row a slot; written in the transaction that records the deliveries, and never behind what is confirmed to Postgres.';
 comment on table walhook.replays is 'Deliveries sent again, or made of older events, in pieces. A row is the job: what was asked, and how far it has come.';
 comment on table walhook.retention is 'What retention did last, by table, and how long it keeps what is finished. Shown by walhook.space.';
-comment on table walhook.session_secret is 'Signs portal links and the page''s sessions where there is no WALHOOK_ADMIN_TOKEN. Deleting the row ends all of them.';
 comment on table walhook.subscriptions is 'Standing wishes: which events go to which endpoint, signed with which secret. One row, one endpoint.';
 comment on view walhook.backlog is 'What is still owed, by subscription, and how long it takes at the rate of the last five minutes if nothing is added. drained_in is null while nothing moves, or nobody knows.';
 comment on view walhook.blocked_keys is 'Keys that wait behind a dead delivery (on_dead = block). walhook.resend sends it again at its place; walhook.release_key lets the others pass.';

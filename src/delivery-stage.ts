@@ -35,6 +35,8 @@ export interface DeliveryStage extends AsyncDisposable {
   accept(recorded: Recorded): void
   /** Deliveries wait for these subscriptions that were made without us. */
   expect(subscriptionIds: Iterable<string>): void
+  /** Something of these subscriptions was changed, or of what they are owed. */
+  wake(subscriptionIds: Iterable<string>): void
   /** Starts nothing more, lets attempts end within the grace, then aborts them; records what came of them. */
   stop(graceMs: number): Promise<void>
 }
@@ -247,6 +249,10 @@ export function deliveryStage({
       if (waitingSubscriptions.size > 0) backlog.expect(waitingSubscriptions)
     },
     expect: (subscriptionIds) => backlog.expect(subscriptionIds),
+    wake: (subscriptionIds) => {
+      for (const id of subscriptionIds) subscriptions.forget(id)
+      backlog.expect(subscriptionIds)
+    },
     stop,
     [Symbol.asyncDispose]: () => stop(0),
   }

@@ -44,6 +44,8 @@ interface RelayStageParts {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly delivery: DeliveryStage
+  /** The log says that something of this subscription was changed. */
+  readonly onWake: (subscriptionId: string) => void
   /** As they are at start. */
   readonly sources: readonly SourceTable[]
 }
@@ -73,6 +75,7 @@ export function relayStage(parts: RelayStageParts): RelayStage {
       slotName: config.slotName,
       plugin: streamPlugin(plugin, config.publicationName, sources),
       liveness: server.liveness,
+      onWake: parts.onWake,
     })
     // Ending the stream is what ends the loop below.
     const end = (): void => void stream[Symbol.asyncDispose]()

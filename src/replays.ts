@@ -20,6 +20,8 @@ export interface ReplayParts {
   readonly logger: Logger
   /** Deliveries wait for these subscriptions. */
   readonly expect: (subscriptionIds: Iterable<string>) => void
+  /** Set when one may have been asked for. */
+  readonly asked: Wake
 }
 
 /** Runs until `signal` aborts. Rejects where the database does. */
@@ -30,7 +32,7 @@ export async function keepReplaying(parts: ReplayParts, signal: AbortSignal): Pr
       if (signal.aborted) return
       if (await advance(parts, id)) advanced = true
     }
-    await new Wake().sleep(advanced ? PAUSE_MS : LOOK_EVERY_MS, signal)
+    await parts.asked.sleep(advanced ? PAUSE_MS : LOOK_EVERY_MS, signal)
   }
 }
 

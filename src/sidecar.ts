@@ -21,6 +21,7 @@ import { applyRetention } from './store/retention.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { VERSION } from './version.ts'
+import { WakeCalls } from './wake-calls.ts'
 
 export interface Sidecar extends AsyncDisposable {
   /** Where the API listens: `http://127.0.0.1:8788`. */
@@ -65,7 +66,13 @@ export async function startSidecar(
 
   const jobs = opened.use(await RetryJobs.open(database, (err) => logger.warn({ err }, 'jobs.error')))
   const delivery = opened.use(deliveryStage({ config, database, jobs, logger, metrics }))
-  const relay = relayStage({ config, database, jobs, logger, metrics, delivery, sources })
+  const replayAsked = new Wake()
+  const calls = new WakeCalls((subscriptionIds) => {
+    delivery.wake(subscriptionIds)
+    replayAsked.set()
+  })
+  const onWake = calls.call.bind(calls)
+  const relay = relayStage({ config, database, jobs, logger, metrics, delivery, sources, onWake })
   const slot = new SlotWatch({ config, database, logger, metrics })
   const api = opened.use(await apiStage({ config, database, relay, slot, metrics, logger }))
 
@@ -83,7 +90,11 @@ export async function startSidecar(
     random: Math.random,
   })
   const replaying = keepRunning(
-    () => keepReplaying({ database, logger, expect: (ids) => delivery.expect(ids) }, stopping.signal),
+    () =>
+      keepReplaying(
+        { database, logger, expect: (ids) => delivery.expect(ids), asked: replayAsked },
+        stopping.signal,
+      ),
     {
       signal: stopping.signal,
       onEnded: (err, pauseMs) =>

@@ -28,6 +28,8 @@ export interface Subscription {
   readonly maxInFlight: number | undefined
   /** An event that is older is not sent any more. */
   readonly ttlMs: number | undefined
+  /** Deliveries that a person cancelled lately, while somebody may have had them in hand. */
+  readonly cancelled: ReadonlySet<string>
 }
 
 /** What of a subscription decides when its deliveries may start, and how many go together. */

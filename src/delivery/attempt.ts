@@ -64,10 +64,11 @@ export async function attempt(
     return 'withheld'
   }
 
-  const fresh = await withoutExpired(parcel, subscription, ports)
+  const wanted = withoutCancelled(parcel, subscription, ports)
+  const fresh = wanted && (await withoutExpired(wanted, subscription, ports))
   if (fresh === undefined) return undefined
   // What had expired was cancelled in the database, however long that took.
-  if (fresh !== parcel && !fitsLease(leaseEndsAt, subscription, ports.now())) {
+  if (fresh !== wanted && !fitsLease(leaseEndsAt, subscription, ports.now())) {
     ports.giveBack(fresh)
     return undefined
   }
@@ -139,6 +140,19 @@ function errorOf(response: WebhookResponse): Settlement['error'] {
 function disablingReason(response: WebhookResponse, outcome: AttemptOutcome): Settlement['disables'] {
   if (outcome.kind === 'gone') return 'gone'
   return response.kind === 'answered' && response.asks === 'disable' ? 'asked' : undefined
+}
+
+/** Undefined where nothing is left to be sent. One that was put back since is found again once it is given back. */
+function withoutCancelled(
+  parcel: Parcel,
+  { cancelled }: Subscription,
+  ports: AttemptPorts,
+): Parcel | undefined {
+  if (cancelled.size === 0) return parcel
+  const isCancelled = ({ id }: HeldDelivery): boolean => cancelled.has(id)
+  ports.giveBack(parcel.filter(isCancelled))
+  const [first, ...others] = parcel.filter((delivery) => !isCancelled(delivery))
+  return first === undefined ? undefined : [first, ...others]
 }
 
 /** Undefined where nothing is left to be sent. */

@@ -3,12 +3,15 @@ import type { Lsn } from '../core/lsn.ts'
 import type { RowOrigin } from '../core/logged-row.ts'
 import type { RawRow } from '../core/outbox-event.ts'
 import type { SourceTable } from '../core/source-check.ts'
+import { wokenSubscription } from '../core/wake-message.ts'
 
 export type DecodedMessage =
   | { readonly kind: 'begin'; readonly commitLsn: Lsn; readonly committedAt: Date }
   | { readonly kind: 'insert'; readonly origin: RowOrigin; readonly row: RawRow }
   /** Of no transaction: `lsn` is where its record ends, and where the next one begins. */
   | { readonly kind: 'stray_message'; readonly lsn: Lsn; readonly row: RawRow }
+  /** Something of this subscription was changed. No row, and of no account for any position. */
+  | { readonly kind: 'wake'; readonly subscriptionId: string }
   | { readonly kind: 'commit'; readonly commitLsn: Lsn; readonly endLsn: Lsn }
   | { readonly kind: 'other' }
 
@@ -29,6 +32,12 @@ export function messageRow(content: string | null, isTransactional: boolean): Ra
     ['content', content],
     ['transactional', String(isTransactional)],
   ])
+}
+
+/** One that comes outside of a transaction, or says nothing that can be meant, says nothing. */
+export function wakeMessage(content: string, isTransactional: boolean): DecodedMessage {
+  const subscriptionId = isTransactional ? wokenSubscription(content) : undefined
+  return subscriptionId === undefined ? { kind: 'other' } : { kind: 'wake', subscriptionId }
 }
 
 /**

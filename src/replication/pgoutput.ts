@@ -6,7 +6,15 @@ import { isUtf8 } from 'node:buffer'
 import { MESSAGE_PREFIX } from '../core/logged-message.ts'
 import type { RowOrigin } from '../core/logged-row.ts'
 import type { Lsn } from '../core/lsn.ts'
-import { type DecodedMessage, type Decoder, messageRow, originOf, type ReadTables } from './decoder.ts'
+import { WAKE_PREFIX } from '../core/wake-message.ts'
+import {
+  type DecodedMessage,
+  type Decoder,
+  messageRow,
+  originOf,
+  type ReadTables,
+  wakeMessage,
+} from './decoder.ts'
 
 /** Microseconds from 1970 to 2000, where Postgres's clock begins. */
 const POSTGRES_EPOCH_US = 946_684_800_000_000n
@@ -67,7 +75,9 @@ export function pgoutputDecoder(tables: ReadTables): Decoder {
 function readMessage(reader: MessageReader): DecodedMessage {
   const isTransactional = (reader.byte1().charCodeAt(0) & 1) === 1
   const lsn = reader.lsn()
-  if (reader.cstring() !== MESSAGE_PREFIX) return { kind: 'other' }
+  const prefix = reader.cstring()
+  if (prefix === WAKE_PREFIX) return wakeMessage(reader.text(), isTransactional)
+  if (prefix !== MESSAGE_PREFIX) return { kind: 'other' }
   const content = reader.bytes()
   const row = messageRow(isUtf8(content) ? content.toString('utf8') : null, isTransactional)
   return isTransactional ? { kind: 'insert', origin: 'message', row } : { kind: 'stray_message', lsn, row }

@@ -4,6 +4,7 @@ import { type Lsn, parseLsn } from '../core/lsn.ts'
 import { MESSAGE_PREFIX } from '../core/logged-message.ts'
 import type { SlotState } from '../core/slot-plan.ts'
 import type { SourceTable } from '../core/source-check.ts'
+import { WAKE_PREFIX } from '../core/wake-message.ts'
 import { errorCode, WalhookError } from '../lifecycle/errors.ts'
 import type { Decoder } from './decoder.ts'
 import { pgoutputDecoder } from './pgoutput.ts'
@@ -248,7 +249,7 @@ export function streamPlugin(
           `"include-types" 'off'`,
           `"actions" 'insert'`,
           `"add-tables" '${[OUTBOX, ...sources].map(tableOption).join(',')}'`,
-          `"add-msg-prefixes" '${MESSAGE_PREFIX}'`,
+          `"add-msg-prefixes" '${MESSAGE_PREFIX},${WAKE_PREFIX}'`,
         ],
         decoder: wal2jsonDecoder(tables),
       }

@@ -19,6 +19,8 @@ export interface StreamSource {
   readonly slotName: string
   readonly plugin: { readonly name: string; readonly options: readonly string[]; readonly decoder: Decoder }
   readonly liveness: LivenessTimings
+  /** Something of this subscription was changed, by a transaction that has committed. Must not throw. */
+  readonly onWake: (subscriptionId: string) => void
 }
 
 /** What may wait here, decoded, before the socket is paused; reading goes on at half of it. */
@@ -169,7 +171,9 @@ export class ReplicationStream implements TransactionStream, AsyncDisposable {
     if (this.#ended !== undefined) return
     try {
       // In the socket's own handler: an exception that got away here would end the process.
-      const item = this.#assembler.add(this.#source.plugin.decoder(message), message.length)
+      const decoded = this.#source.plugin.decoder(message)
+      if (decoded.kind === 'wake') this.#source.onWake(decoded.subscriptionId)
+      const item = this.#assembler.add(decoded, message.length)
       this.#pieceBytes += message.length + OVERHEAD_BYTES
       if (item !== undefined) this.#enqueue(item)
     } catch (error) {

@@ -42,6 +42,7 @@ export class TransactionAssembler {
         return stray(message.lsn, { origin: 'message', raw: message.row })
       case 'commit':
         return this.#commit(this.#transaction(), message.endLsn)
+      case 'wake':
       case 'other':
         return undefined
       default:

@@ -5,7 +5,15 @@
 import { isUtf8 } from 'node:buffer'
 import { MESSAGE_PREFIX } from '../core/logged-message.ts'
 import { parseLsn } from '../core/lsn.ts'
-import { type DecodedMessage, type Decoder, messageRow, originOf, type ReadTables } from './decoder.ts'
+import { WAKE_PREFIX } from '../core/wake-message.ts'
+import {
+  type DecodedMessage,
+  type Decoder,
+  messageRow,
+  originOf,
+  type ReadTables,
+  wakeMessage,
+} from './decoder.ts'
 
 interface Wal2JsonMessage {
   readonly action: string
@@ -51,8 +59,9 @@ export function wal2jsonDecoder(tables: ReadTables): Decoder {
 
 /** Others use messages too: theirs have another prefix. What is not UTF-8 is printed as it is, and cut where it has a zero. */
 function decodeMessage(message: Wal2JsonMessage, isText: boolean): DecodedMessage {
-  if (message.prefix !== MESSAGE_PREFIX) return { kind: 'other' }
   const isTransactional = message.transactional?.source === 'true'
+  if (message.prefix === WAKE_PREFIX) return wakeMessage(message.content ?? '', isTransactional)
+  if (message.prefix !== MESSAGE_PREFIX) return { kind: 'other' }
   const row = messageRow(isText ? (message.content ?? '') : null, isTransactional)
   return isTransactional
     ? { kind: 'insert', origin: 'message', row }

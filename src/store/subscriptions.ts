@@ -44,6 +44,7 @@ interface SubscriptionRow {
   rate_limit: string | null
   max_in_flight: number | null
   ttl: string | null
+  cancelled: string[]
 }
 
 const LOAD = {
@@ -55,7 +56,16 @@ const LOAD = {
       method, body, headers, forward_headers, header_prefix, signature, signature_header,
       signer_ed25519_key as ed25519_key,
       batch, ordering, rate_limit, max_in_flight, ttl,
-      auth, tls, handshake, c.consented_at is not null as consented, c.allowed_rate
+      auth, tls, handshake, c.consented_at is not null as consented, c.allowed_rate,
+      -- For longer than a lease lasts.
+      array(
+        select d.id::text
+        from walhook.deliveries as d
+        where d.subscription_id = s.id and d.state = 'cancelled' and d.last_error = 'cancelled'
+          and d.finished_at > now() - interval '2 minutes'
+        order by d.finished_at desc
+        limit 10000
+      ) as cancelled
     from walhook.subscriptions as s
     cross join lateral (
       select
@@ -105,6 +115,7 @@ export async function loadSubscriptions(
     ),
     maxInFlight: row.max_in_flight ?? undefined,
     ttlMs: row.ttl === null ? undefined : trustedDuration(row.ttl),
+    cancelled: new Set(row.cancelled),
   }))
 }
 

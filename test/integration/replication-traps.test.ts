@@ -48,6 +48,7 @@ eachPlugin((plugin) => {
       slotName: db.slot,
       plugin: streamPlugin(plugin, 'walhook'),
       liveness: livenessTimings(60_000),
+      onWake: () => undefined,
     })
     let first: Lsn | undefined
     for await (const items of stream) {

@@ -30,6 +30,7 @@ export async function confirmFirstOfTouchingCommits(
       slotName: db.slot,
       plugin: streamPlugin(plugin, 'walhook'),
       liveness: livenessTimings(60_000),
+      onWake: () => undefined,
     })
   const one = await db.application()
   const two = await db.application()

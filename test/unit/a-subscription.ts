@@ -20,6 +20,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     rateLimit: undefined,
     maxInFlight: undefined,
     ttlMs: undefined,
+    cancelled: new Set(),
     ...changes,
   }
 }

@@ -207,6 +207,26 @@ describe('an event that is older than its ttl', () => {
   })
 })
 
+describe('a delivery that was cancelled while it was held', () => {
+  test('is not sent', async () => {
+    const { delivery, outcome, sent, returned } = await attempted({
+      subscription: { cancelled: new Set(['77']) },
+    })
+    expect({ outcome, sent, returned }).toEqual({ outcome: undefined, sent: [], returned: [delivery] })
+  })
+
+  test('is left out of its batch, and the others go', async () => {
+    const batch = { maxEvents: 10, maxWaitMs: 0 }
+    const fellow = aHeldDelivery('a', { id: '78' })
+    const { delivery, sent, recorded, returned } = await attempted({
+      subscription: { cancelled: new Set(['78']), batch },
+      fellows: [fellow],
+    })
+    expect({ sent: sent.length, returned }).toEqual({ sent: 1, returned: [fellow] })
+    expect(recorded.map(({ deliveryId }) => deliveryId)).toEqual([delivery.id])
+  })
+})
+
 describe('what an endpoint asks for', () => {
   test('disable: the outcome stands, and the subscription is disabled', async () => {
     const accepted = await attempted({ response: answered(200, { asks: 'disable' }) })

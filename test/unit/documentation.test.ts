@@ -182,7 +182,7 @@ describe('docs/bodies.md', () => {
 describe('docs/subscriptions.md', () => {
   test('has a line for every error class', () => {
     expect(firstColumn(SUBSCRIPTIONS, 'Error classes')).toEqual(
-      [...ERROR_CLASSES, 'event_missing', 'expired', 'expunged'].sort(),
+      [...ERROR_CLASSES, 'cancelled', 'event_missing', 'expired', 'expunged'].sort(),
     )
   })
 

@@ -336,6 +336,14 @@ describe('a message', () => {
     })
   })
 
+  test('that wakes says which subscription, within a transaction; what cannot be one says nothing', () => {
+    const id = '01a22683-92ce-72b3-a7a5-ec8addbc699d'
+    expect(decode(message(1, 'walhook.wake', Buffer.from(id)))).toEqual({ kind: 'wake', subscriptionId: id })
+    expect(decode(message(0, 'walhook.wake', Buffer.from(id)))).toEqual({ kind: 'other' })
+    for (const bytes of [content, Buffer.of(), Buffer.of(0xff, 0x00)])
+      expect(decode(message(1, 'walhook.wake', bytes))).toEqual({ kind: 'other' })
+  })
+
   test('of others is nothing that an outbox needs', () => {
     expect(decode(message(1, 'walhook2', content))).toEqual({ kind: 'other' })
     expect(decode(message(0, '', content))).toEqual({ kind: 'other' })

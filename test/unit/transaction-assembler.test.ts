@@ -50,6 +50,23 @@ test('a transaction without rows for the outbox only says how far the log has be
   expect(assemble([begin(100), { kind: 'other' }, commit(100, 148)])).toEqual([idle])
 })
 
+test('what only wakes is no row: it moves no other’s number', () => {
+  const wake: DecodedMessage = { kind: 'wake', subscriptionId: 'a' }
+  const [piece] = assemble([
+    begin(100),
+    wake,
+    insert(row('a')),
+    wake,
+    insert(row('b')),
+    wake,
+    commit(100, 148),
+  ])
+  expect(piece).toMatchObject({ firstRow: 0, rows: [row('a'), row('b')] })
+  expect(assemble([begin(100), wake, commit(100, 148)])).toEqual([
+    { kind: 'idle', lsn: lsn(148), urgent: false },
+  ])
+})
+
 test('nothing of one transaction is left for the next', () => {
   const [first, second] = assemble([
     begin(100),

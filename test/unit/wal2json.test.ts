@@ -181,6 +181,14 @@ test('a message with our prefix is a row of its transaction, or stands by itself
   expect(decode(message(false, ''))).toEqual({ kind: 'other' })
 })
 
+test('a message that wakes says which subscription, within a transaction; what cannot be one says nothing', () => {
+  const id = '01a22683-92ce-72b3-a7a5-ec8addbc699d'
+  expect(decode(message(true, 'walhook.wake', id))).toEqual({ kind: 'wake', subscriptionId: id })
+  expect(decode(message(false, 'walhook.wake', id))).toEqual({ kind: 'other' })
+  for (const content of ['', 'what?', '{\\"a\\": 1}'])
+    expect(decode(message(true, 'walhook.wake', content))).toEqual({ kind: 'other' })
+})
+
 test('a message that is not UTF-8 has no content', () => {
   const bytes = Buffer.from(message(true, 'walhook', '\u00ff'), 'latin1')
   expect(wal2jsonDecoder(TABLES)(bytes)).toMatchObject({
