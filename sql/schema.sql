@@ -1,6 +1,24 @@
 -- The schema as it is after every migration, for reading. Nothing runs this file.
 -- Written by "npm run schema" from the database's catalog; a test compares the two.
 
+create table walhook.api_keys (
+  id uuid not null default walhook.uuidv7(),
+  name text,
+  prefix text not null,
+  hash bytea not null,
+  scope text not null,
+  tenant text,
+  expires_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint api_keys_hash_must_be_a_sha_256 CHECK ((octet_length(hash) = 32)),
+  constraint api_keys_name_must_be_1_to_255_characters CHECK (((length(name) >= 1) AND (length(name) <= 255))),
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_scope_must_be_admin_operate_read_or_publish CHECK ((scope = ANY (ARRAY['admin'::text, 'operate'::text, 'read'::text, 'publish'::text]))),
+  constraint api_keys_tenant_must_be_1_to_255_characters CHECK (((length(tenant) >= 1) AND (length(tenant) <= 255)))
+);
+
 create table walhook.attempts (
   delivery_id bigint not null,
   number integer not null,
@@ -200,6 +218,15 @@ create table walhook.retention (
   constraint retention_pkey PRIMARY KEY (table_name)
 );
 
+create table walhook.session_secret (
+  is_the_one boolean not null default true,
+  secret bytea not null,
+  created_at timestamp with time zone not null default now(),
+  constraint session_secret_has_one_row CHECK (is_the_one),
+  constraint session_secret_must_be_32_bytes CHECK ((octet_length(secret) = 32)),
+  constraint session_secret_pkey PRIMARY KEY (is_the_one)
+);
+
 create table walhook.subscriptions (
   id uuid not null default walhook.uuidv7(),
   tenant text,
@@ -263,6 +290,7 @@ END) stored,
   constraint subscriptions_url_must_be_http_or_https CHECK (walhook.is_endpoint_url(url))
 );
 
+CREATE UNIQUE INDEX api_keys_hash ON walhook.api_keys USING btree (hash);
 CREATE INDEX attempts_started_at ON ONLY walhook.attempts USING brin (started_at) WITH (pages_per_range='16', autosummarize='on');
 CREATE INDEX deliveries_cancelled ON walhook.deliveries USING btree (subscription_id, finished_at) WHERE ((state = 'cancelled'::text) AND (last_error = 'cancelled'::text));
 CREATE INDEX deliveries_dead ON walhook.deliveries USING btree (subscription_id, id) WHERE (state = 'dead'::text);
@@ -968,6 +996,34 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.create_api_key(name text DEFAULT NULL::text, scope text DEFAULT 'read'::text, tenant text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT id uuid, OUT key text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if length(create_api_key.name) not between 1 and 255 then
+    perform walhook.refuse('name', 'has to be 1 to 255 characters');
+  end if;
+  if create_api_key.scope is null or create_api_key.scope not in ('admin', 'operate', 'read', 'publish') then
+    perform walhook.refuse('scope', 'has to be admin, operate, read or publish');
+  end if;
+  if length(create_api_key.tenant) not between 1 and 255 then
+    perform walhook.refuse('tenant', 'has to be 1 to 255 characters');
+  end if;
+  if create_api_key.expires_at <= clock_timestamp() then
+    perform walhook.refuse('expires_at', 'has to be in the future');
+  end if;
+  key := walhook.new_api_key();
+  insert into walhook.api_keys as k (name, prefix, hash, scope, tenant, expires_at)
+  values (
+    create_api_key.name, left(key, 12), sha256(convert_to(key, 'UTF8')), create_api_key.scope, create_api_key.tenant,
+    create_api_key.expires_at
+  )
+  returning k.id into create_api_key.id;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.credentials_rule(value text)
  RETURNS text
  LANGUAGE plpgsql
@@ -1561,6 +1617,16 @@ AS $function$
   where s.filter is null or walhook.filter_matches(s.filter, payload)
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.new_api_key()
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select 'whk_' || translate(
+    rtrim(encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64'), '='), '+/', '-_'
+  )
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.new_ed25519_key()
  RETURNS text
  LANGUAGE sql
@@ -2001,6 +2067,19 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.revoke_api_key(id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update walhook.api_keys as k set revoked_at = coalesce(k.revoked_at, now()) where k.id = revoke_api_key.id;
+  if not found then
+    raise exception 'there is no key %', revoke_api_key.id using errcode = 'no_data_found';
+  end if;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.rotate_secret(id uuid, secret text DEFAULT NULL::text, overlap interval DEFAULT '24:00:00'::interval)
  RETURNS text
  LANGUAGE plpgsql
@@ -2387,6 +2466,16 @@ $function$;
 --   last_delivered_at timestamp with time zone
 -- )
 
+comment on column walhook.api_keys.created_at is 'When it was made.';
+comment on column walhook.api_keys.expires_at is 'From when on it is refused; null means never.';
+comment on column walhook.api_keys.hash is 'SHA-256 of the key. The key itself was shown once and is nowhere.';
+comment on column walhook.api_keys.id is 'For walhook.revoke_api_key. Newer keys have greater ids.';
+comment on column walhook.api_keys.last_used_at is 'When it was last used, to the minute.';
+comment on column walhook.api_keys.name is 'For people: whose it is, or what for.';
+comment on column walhook.api_keys.prefix is 'How the key begins, to recognize it by.';
+comment on column walhook.api_keys.revoked_at is 'When it was revoked: refused from then on, and so is every session and portal link that was opened with it.';
+comment on column walhook.api_keys.scope is 'publish: write events. read: look. operate: read, publish and change. admin: operate, and keys.';
+comment on column walhook.api_keys.tenant is 'The key sees and writes only what is this tenant''s; null means all.';
 comment on column walhook.attempts.batch_id is 'The webhook-id of the request, where it was a batch: attempts of one batch and one time are one request. Null otherwise.';
 comment on column walhook.attempts.delivery_id is 'deliveries.id.';
 comment on column walhook.attempts.duration_ms is 'From the start to the outcome.';
@@ -2507,6 +2596,9 @@ comment on column walhook.retention.applied_at is 'When that was.';
 comment on column walhook.retention.keep is 'WALHOOK_RETENTION of the process that applied it.';
 comment on column walhook.retention.removed is 'Rows that the last run removed; of attempts, day partitions.';
 comment on column walhook.retention.table_name is 'In schema walhook.';
+comment on column walhook.session_secret.created_at is 'When it was made.';
+comment on column walhook.session_secret.is_the_one is 'True: there is one row at most.';
+comment on column walhook.session_secret.secret is 'Random; used together with WALHOOK_ENCRYPTION_KEY where there is one.';
 comment on column walhook.subscriptions.active_from_lsn is 'Receives the events whose transaction committed after this position of the write-ahead log.';
 comment on column walhook.subscriptions.active_from_xid is 'For events whose place in the log is unknown: owed those of this transaction and later ones. What was open when the subscription was made counts as later.';
 comment on column walhook.subscriptions.auth is 'Credentials, as JSON text or sealed: {"type":"basic","username":…,"password":…}, {"type":"bearer","token":…}, or {"type":"oauth2","token_url":…,"client_id":…,"client_secret":…,"scope":…}.';
@@ -2572,6 +2664,7 @@ comment on function walhook.check_wish(walhook.subscriptions) is 'Refuses what c
 comment on function walhook.consent_pause(integer) is 'How long after so many refusals in a row an endpoint is asked again for its consent.';
 comment on function walhook.continue_replay(bigint) is 'Goes on with a replay that was stopped, or failed for an error, where it was.';
 comment on function walhook.count_replay(walhook.replays) is 'How many deliveries a replay would send again or make, and how old the oldest event is.';
+comment on function walhook.create_api_key(text,text,text,timestamp with time zone) is 'Makes a key for the HTTP API and shows it, this once. scope: publish, read, operate or admin. With a tenant it sees and writes only what is that tenant''s.';
 comment on function walhook.credentials_rule(text) is 'Which rule a text breaks that is to be credentials; null where it breaks none.';
 comment on function walhook.deliver_at(text,timestamp with time zone) is 'When an event with this deliver_after in its headers is due: a duration counts from its creation, a time is RFC 3339, and a year is the most. Null for what is neither.';
 comment on function walhook.drop_attempt_partitions(interval) is 'Drops the day partitions of attempts that are older than the interval; returns how many.';
@@ -2603,6 +2696,7 @@ comment on function walhook.make_due(bigint) is 'What walhook.resend does, for a
 comment on function walhook.matches(uuid,text,integer) is 'Who gets an event, and why others do not: "event type", "tenant", "filter", "made after the event", "the catalog refused it" or "expunged". Those that match come first, with their deliveries; then near misses, up to max_rows in all. With a tenant, that tenant''s subscriptions only.';
 comment on function walhook.matching_subscriptions(text,text,json) is 'Who would get this event?';
 comment on function walhook.matching_subscriptions(text,text,text) is 'Who would get this event? The fan-out calls this very function. Subscriptions that are not active match too: their deliveries wait.';
+comment on function walhook.new_api_key() is 'A fresh key for the HTTP API: 244 bits from the server''s strong random source.';
 comment on function walhook.new_ed25519_key() is 'A fresh Ed25519 private key: a seed of 32 bytes, 244 bits of them from the server''s strong random source.';
 comment on function walhook.new_secret() is 'A fresh signing secret: 32 bytes, 244 bits of them from the server''s strong random source.';
 comment on function walhook.order_key(text,text) is 'What to write into deliveries.order_key for an event with this key and a subscription with this ordering.';
@@ -2619,6 +2713,7 @@ comment on function walhook.replay_events(walhook.replays) is 'One piece of a ba
 comment on function walhook.resend(bigint) is 'Makes a delivery due now, whatever its state, with its whole retry schedule before it. The webhook-id stays the event''s. Acted on at once.';
 comment on function walhook.reserved_header(text) is 'Why no subscription may choose a header of this name; null where it may.';
 comment on function walhook.resume(uuid) is 'Makes a paused or disabled subscription active again; what waited is delivered, oldest first.';
+comment on function walhook.revoke_api_key(uuid) is 'From the next request on the key is refused, and with it the sessions and portal links that were opened with it. Revoking it again changes nothing.';
 comment on function walhook.rotate_secret(uuid,text,interval) is 'Gives a subscription a new signing secret and returns it, this once. Requests are signed with both until the overlap ends; without one the old secret is gone at once.';
 comment on function walhook.stop_replay(bigint) is 'Stops a replay that is running: nothing more is made due. What has been is sent. One that is over stays as it is.';
 comment on function walhook.subscribe(text,text[],text,jsonpath,text,text,text,text[],text,text,text,jsonb,text[],text[],text,text,text,text,text,boolean,jsonb,text,text,text,integer,text,text) is 'Makes a subscription; returns its id and its signing secret, which is shown this once. It receives the events committed from now on. Each option is a column of walhook.subscriptions.';
@@ -2634,6 +2729,7 @@ comment on function walhook.wake(uuid) is 'Has Walhook look at a subscription an
 comment on function walhook.wake_for_subscription() is 'Has a change of a subscription noticed at once, whoever makes it.';
 comment on function walhook.xid_age(xid8) is 'How many transactions ago this one began, as age() tells it of a row''s xmin: a row is of this transaction or a younger one if its age is no greater.';
 comment on schema walhook is 'Webhooks from committed events: write to outbox, look at delivery_status, ask matching_subscriptions.';
+comment on table walhook.api_keys is 'Keys for the HTTP API; made by walhook.create_api_key, ended by walhook.revoke_api_key. As soon as there is a row, even a revoked one, /v1 asks everyone for a key.';
 comment on table walhook.attempts is 'One row an HTTP request. Partitioned by day (UTC): retention drops whole days.';
 comment on table walhook.consents is 'What the endpoints of subscriptions with a handshake were asked, and said. A row that is deleted is asked for anew.';
 comment on table walhook.dead_events is 'Events that the catalog refused: no subscription got a delivery. The event itself stays in the outbox for as long; walhook.release_event sends it on its way.';
@@ -2647,6 +2743,7 @@ comment on table walhook.rate_limits is 'What subscriptions with a rate_limit ha
 comment on table walhook.relay is 'How far the relay has recorded, one row a slot; written in the transaction that records the deliveries, and never behind what is confirmed to Postgres.';
 comment on table walhook.replays is 'Deliveries sent again, or made of older events, in pieces. A row is the job: what was asked, and how far it has come.';
 comment on table walhook.retention is 'What retention did last, by table, and how long it keeps what is finished. Shown by walhook.space.';
+comment on table walhook.session_secret is 'Signs portal links and the page''s sessions where there is no WALHOOK_ADMIN_TOKEN. Deleting the row ends all of them.';
 comment on table walhook.subscriptions is 'Standing wishes: which events go to which endpoint, signed with which secret. One row, one endpoint.';
 comment on view walhook.backlog is 'What is still owed, by subscription, and how long it takes at the rate of the last five minutes if nothing is added. drained_in is null while nothing moves, or nobody knows.';
 comment on view walhook.blocked_keys is 'Keys that wait behind a dead delivery (on_dead = block). walhook.resend sends it again at its place; walhook.release_key lets the others pass.';

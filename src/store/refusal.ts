@@ -5,7 +5,7 @@
 import { errorCode, errorMessage } from '../lifecycle/errors.ts'
 
 export interface Refusal {
-  /** `conflict`: it is there already. `invalid`: a rule says no. */
+  /** `conflict`: it is there already, or in another state. `invalid`: a rule says no. */
   readonly kind: 'not_found' | 'conflict' | 'invalid'
   /** The column, where Postgres names one. */
   readonly field: string | undefined
@@ -21,6 +21,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
     case 'P0002':
       return { kind: 'not_found', field: undefined, message: said }
     case '23505':
+    case '55000': // not in a state for it
       return { kind: 'conflict', field: undefined, message: said }
     case '23514': {
       const rule = ruleOf(error)
