@@ -55,7 +55,7 @@ const MAX_HELD_BYTES = 64 * 1024 * 1024
 const READ_PLAN_WITHIN_MS = LEASE_MS / 2
 /** An event that is not visible yet is looked for again after this. */
 const POSTPONE_MS = 1_000
-/** For recording the last outcomes, and giving back leases, once attempts have ended. */
+/** For recording the last outcomes, and giving back leases, beyond what attempts left of the grace. */
 const CLOSE_WITHIN_MS = 5_000
 
 export function deliveryStage({
@@ -215,10 +215,11 @@ export function deliveryStage({
   const stop = (graceMs: number): Promise<void> =>
     (stopped ??= (async () => {
       stopping.abort()
+      const graceEndsAt = now() + graceMs
       const grace = setTimeout(() => aborting.abort(), graceMs)
       await dispatcher.stop()
       clearTimeout(grace)
-      const close = setTimeout(() => closing.abort(), CLOSE_WITHIN_MS)
+      const close = setTimeout(() => closing.abort(), CLOSE_WITHIN_MS + Math.max(0, graceEndsAt - now()))
       await Promise.all([...loops, settler.drain(closing.signal)])
       await leases.drain()
       clearTimeout(close)

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import { ConnectionFailure, connectFailureClass } from './failure-class.ts'
+import { setDeadline } from './fair-deadline.ts'
 
 /** Up to the tunnel it is the proxy that fails; then the endpoint, before and in its TLS handshake. */
 export type OpeningStage = 'proxy' | 'connecting' | 'handshaking'
@@ -20,7 +21,7 @@ export class OpeningConnection {
   constructor(options: { stage: OpeningStage; timeoutMs: number; connected: Connected }) {
     this.stage = options.stage
     this.#connected = options.connected
-    this.#timer = setTimeout(() => this.fail(new ConnectionFailure('connect_timeout')), options.timeoutMs)
+    this.#timer = setDeadline(this.fail, options.timeoutMs, new ConnectionFailure('connect_timeout'))
   }
 
   get isSettled(): boolean {

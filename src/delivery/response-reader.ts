@@ -12,6 +12,7 @@ import {
 import { errorCode, WalhookError } from '../lifecycle/errors.ts'
 import type { AbortGroup, GroupMember } from './abort-group.ts'
 import { exchangeFailureClass } from './failure-class.ts'
+import { setDeadline } from './fair-deadline.ts'
 import { ResponseBody } from './response-body.ts'
 
 /** What a connection has been used for. `requests` counts those written to the socket that stands now. */
@@ -89,11 +90,13 @@ export class ResponseReader implements GroupMember {
     this.#group = options.group
     this.#group?.join(this)
     this.#wanted = options.wanted ?? {}
-    this.#deadline = setTimeout(expire, options.timeoutMs, this)
+    this.#deadline = setDeadline(expire, options.timeoutMs, this)
   }
 
   /** Settles with what is known by now and closes the connection. Nothing is written after this. */
   giveUp(error: 'timeout' | 'aborted'): void {
+    // Its answer may have been read since the deadline passed: then its connection is somebody else's by now.
+    if (this.#isSettled) return
     if (this.#status === undefined) this.#fail(error)
     else this.#answer('response_incomplete')
     this.#controller?.abort(GIVEN_UP)
