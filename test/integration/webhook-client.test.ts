@@ -1,7 +1,5 @@
 /** What the client makes of whatever an endpoint answers, and of one that answers badly, too much or not at all. */
-import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseNetwork } from '../../src/core/address-policy.ts'
@@ -40,24 +38,6 @@ function post(url: string, more: Partial<OutgoingRequest> = {}): OutgoingRequest
 
 const never: Answer = () => {}
 
-/** An endpoint with a thread of its own: says in `state[0]` that a request has come, and answers a moment later. */
-const BESIDE = /* js */ `
-  const { parentPort, workerData: state } = require('node:worker_threads')
-  const server = require('node:net').createServer((socket) => {
-    socket.on('error', () => {}).once('data', () => {
-      Atomics.store(state, 0, 1)
-      setTimeout(() => socket.write('HTTP/1.1 204 No Content\\r\\n\\r\\n'), 20)
-    })
-  })
-  server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))`
-
-async function openBeside(state: Int32Array): Promise<string> {
-  const worker = new Worker(BESIDE, { eval: true, workerData: state })
-  onTestFinished(async () => void (await worker.terminate()))
-  const [port] = (await once(worker, 'message')) as [number]
-  return `http://127.0.0.1:${port}/`
-}
-
 /** A connection can be used again a turn of the event loop after its response, not sooner. */
 async function connectionsAreFree(): Promise<void> {
   await setImmediate()
@@ -87,15 +67,6 @@ describe('an answer', () => {
       'webhook-id: msg_1',
       `content-length: ${request.body.length}`,
     ])
-  })
-
-  test('that came in time is read, though this process stood still until after the deadline', async () => {
-    const state = new Int32Array(new SharedArrayBuffer(8))
-    const url = await openBeside(state)
-    const response = openClient().send(post(url), { timeoutMs: HANGING_MS })
-    while (Atomics.load(state, 0) === 0) await setImmediate()
-    Atomics.wait(state, 1, 0, 2 * HANGING_MS)
-    expect(await response).toMatchObject({ kind: 'answered', status: 204 })
   })
 
   test('may be to a PUT with nothing in it', async () => {
