@@ -13,6 +13,8 @@ as $$
 #variable_conflict use_column
 declare
   is_known boolean;
+  whose uuid;
+  how_many bigint;
 begin
   update walhook.outbox as o
   set payload = 'null', headers = '{}', expunged_at = coalesce(o.expunged_at, now())
@@ -22,10 +24,19 @@ begin
   -- In the order of ids, as replays lock them.
   perform from walhook.deliveries as d where d.event_id = expunge.event_id order by d.id for update;
   is_known := is_known or found;
-  update walhook.deliveries as d
-  set state = 'cancelled', last_error = 'expunged', next_attempt_at = null, scheduled = false, finished_at = now()
-  where d.event_id = expunge.event_id and d.state = 'pending';
-  get diagnostics cancelled = row_count;
+  cancelled := 0;
+  for whose, how_many in
+    with ended as (
+      update walhook.deliveries as d
+      set state = 'cancelled', last_error = 'expunged', next_attempt_at = null, scheduled = false, finished_at = now()
+      where d.event_id = expunge.event_id and d.state = 'pending'
+      returning d.subscription_id
+    )
+    select e.subscription_id, count(*) from ended as e group by e.subscription_id
+  loop
+    perform walhook.count_cancelled(whose, how_many);
+    cancelled := cancelled + how_many;
+  end loop;
   update walhook.attempts as a
   set response_body = null
   from walhook.deliveries as d

@@ -340,10 +340,14 @@ create or replace function walhook.cancel_deliveries_of_subscription() returns t
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  how_many bigint;
 begin
   update walhook.deliveries
   set state = 'cancelled', next_attempt_at = null, scheduled = false, finished_at = now()
   where subscription_id = old.id and state = 'pending';
+  get diagnostics how_many = row_count;
+  perform walhook.count_cancelled(old.id, how_many);
   delete from walhook.rate_limits where subscription_id = old.id;
   return old;
 end

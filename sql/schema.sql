@@ -86,6 +86,24 @@ create table walhook.deliveries (
   constraint deliveries_state_is_known CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text, 'cancelled'::text])))
 ) with (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.05, autovacuum_analyze_scale_factor=0.05);
 
+create table walhook.delivery_counts (
+  subscription_id uuid not null,
+  grain text not null,
+  at timestamp with time zone not null,
+  writer bigint not null default 0,
+  attempts bigint not null default 0,
+  failed_attempts bigint not null default 0,
+  delivered bigint not null default 0,
+  dead bigint not null default 0,
+  cancelled bigint not null default 0,
+  attempt_buckets bigint[] not null default '{}'::bigint[],
+  delivered_buckets bigint[] not null default '{}'::bigint[],
+  first_delivered_at timestamp with time zone,
+  last_delivered_at timestamp with time zone,
+  constraint delivery_counts_grain_is_known CHECK ((grain = ANY (ARRAY['minute'::text, 'quarter'::text, 'ever'::text]))),
+  constraint delivery_counts_pkey PRIMARY KEY (subscription_id, grain, at, writer)
+) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.05, autovacuum_analyze_scale_factor=0.05);
+
 create table walhook.event_types (
   name text not null,
   description text,
@@ -210,6 +228,17 @@ create table walhook.replays (
   constraint replays_stride_goes_forward CHECK ((stride > '00:00:00'::interval))
 );
 
+create table walhook.replicas (
+  id uuid not null,
+  host text not null,
+  version text not null,
+  role text not null,
+  started_at timestamp with time zone not null default now(),
+  seen_at timestamp with time zone not null default now(),
+  constraint replicas_pkey PRIMARY KEY (id),
+  constraint replicas_role_is_known CHECK ((role = ANY (ARRAY['starting'::text, 'streaming'::text, 'standby'::text, 'interrupted'::text])))
+) with (fillfactor=50);
+
 create table walhook.retention (
   table_name text not null,
   keep interval not null,
@@ -301,10 +330,12 @@ CREATE INDEX deliveries_key_behind ON walhook.deliveries USING btree (subscripti
 CREATE INDEX deliveries_key_front ON walhook.deliveries USING btree (subscription_id, order_key, id) WHERE ((order_key IS NOT NULL) AND (((state = 'pending'::text) AND (next_attempt_at < 'infinity'::timestamp with time zone)) OR (holds_key_until IS NOT NULL)));
 CREATE INDEX deliveries_of_subscription ON walhook.deliveries USING btree (subscription_id, id);
 CREATE INDEX deliveries_pending ON walhook.deliveries USING btree (subscription_id, next_attempt_at, id) WHERE (state = 'pending'::text);
+CREATE INDEX delivery_counts_age ON walhook.delivery_counts USING btree (grain, at);
 CREATE INDEX outbox_expunged ON walhook.outbox USING btree (id) WHERE (expunged_at IS NOT NULL);
 CREATE INDEX outbox_in_order ON walhook.outbox USING btree (created_at, id);
 CREATE INDEX replays_running ON walhook.replays USING btree (id) WHERE (state = 'running'::text);
 CREATE INDEX subscriptions_match_keys ON walhook.subscriptions USING gin (match_keys) WITH (fastupdate=off);
+CREATE INDEX subscriptions_tenant ON walhook.subscriptions USING btree (tenant) WHERE (tenant IS NOT NULL);
 CREATE INDEX subscriptions_unsealed ON walhook.subscriptions USING btree (created_at) WHERE ((secret !~~ 'enc:%'::text) OR (previous_secret !~~ 'enc:%'::text) OR (ed25519_key !~~ 'enc:%'::text) OR (auth !~~ 'enc:%'::text) OR (tls !~~ 'enc:%'::text));
 CREATE INDEX subscriptions_without_public_key ON walhook.subscriptions USING btree (id) WHERE ((ed25519_key IS NOT NULL) AND (ed25519_public_key IS NULL));
 
@@ -322,6 +353,23 @@ CREATE TRIGGER forget_health AFTER DELETE ON walhook.subscriptions FOR EACH ROW 
 CREATE TRIGGER touch_subscription BEFORE UPDATE ON walhook.subscriptions FOR EACH ROW EXECUTE FUNCTION walhook.touch_subscription();
 CREATE TRIGGER wake AFTER UPDATE ON walhook.subscriptions FOR EACH ROW WHEN ((old.updated_at IS DISTINCT FROM new.updated_at)) EXECUTE FUNCTION walhook.wake_for_subscription();
 CREATE TRIGGER wake_of_deleted AFTER DELETE ON walhook.subscriptions FOR EACH ROW EXECUTE FUNCTION walhook.wake_for_subscription();
+
+CREATE OR REPLACE FUNCTION walhook.add_buckets(bigint[], bigint[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case
+    when $1 = '{}' then $2
+    when $2 = '{}' then $1
+    else array(
+      select coalesce(pair.a, 0) + coalesce(pair.b, 0)
+      from unnest($1, $2) with ordinality as pair (a, b, bucket)
+      order by pair.bucket
+    )
+  end
+$function$;
 
 CREATE OR REPLACE FUNCTION walhook.advance_replay(id bigint)
  RETURNS walhook.replays
@@ -490,10 +538,14 @@ CREATE OR REPLACE FUNCTION walhook.cancel_deliveries_of_subscription()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  how_many bigint;
 begin
   update walhook.deliveries
   set state = 'cancelled', next_attempt_at = null, scheduled = false, finished_at = now()
   where subscription_id = old.id and state = 'pending';
+  get diagnostics how_many = row_count;
+  perform walhook.count_cancelled(old.id, how_many);
   delete from walhook.rate_limits where subscription_id = old.id;
   return old;
 end
@@ -958,6 +1010,24 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.count_cancelled(subscription_id uuid, cancelled bigint)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into walhook.delivery_counts as c (subscription_id, grain, at, writer, cancelled)
+  select whose.id, grained.grain, grained.at, pg_current_xact_id()::text::bigint, count_cancelled.cancelled
+  from
+    (values (count_cancelled.subscription_id), ('00000000-0000-0000-0000-000000000000')) as whose (id),
+    (
+      values
+        ('minute', date_trunc('minute', now())),
+        ('quarter', date_bin('15 minutes', now(), to_timestamp(0)))
+    ) as grained (grain, at)
+  where count_cancelled.cancelled > 0
+  on conflict on constraint delivery_counts_pkey do update set cancelled = c.cancelled + excluded.cancelled
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.count_replay(r walhook.replays, OUT total bigint, OUT first_at timestamp with time zone)
  RETURNS record
  LANGUAGE plpgsql
@@ -994,6 +1064,29 @@ begin
     and not exists (select from walhook.deliveries as d where d.event_id = o.id and d.subscription_id = r.subscription_id)
     and (s.filter is null or walhook.filter_matches(s.filter, o.payload::text));
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.counts_within(period interval, subscription_id uuid, tenant text)
+ RETURNS SETOF walhook.delivery_counts
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select c.*
+  from walhook.delivery_counts as c
+  where c.grain = case when walhook.stats_step(counts_within.period) = interval '1 minute' then 'minute' else 'quarter' end
+    and c.at >= walhook.stats_from(counts_within.period)
+    and c.subscription_id = any (
+      case
+        when counts_within.tenant is not null then array(
+          select s.id
+          from walhook.subscriptions as s
+          where s.tenant = counts_within.tenant
+            and (counts_within.subscription_id is null or s.id = counts_within.subscription_id)
+        )
+        else array[coalesce(counts_within.subscription_id, '00000000-0000-0000-0000-000000000000')]
+      end
+    )
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.create_api_key(name text DEFAULT NULL::text, scope text DEFAULT 'read'::text, tenant text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, OUT id uuid, OUT key text)
@@ -1270,6 +1363,8 @@ AS $function$
 #variable_conflict use_column
 declare
   is_known boolean;
+  whose uuid;
+  how_many bigint;
 begin
   update walhook.outbox as o
   set payload = 'null', headers = '{}', expunged_at = coalesce(o.expunged_at, now())
@@ -1279,10 +1374,19 @@ begin
   -- In the order of ids, as replays lock them.
   perform from walhook.deliveries as d where d.event_id = expunge.event_id order by d.id for update;
   is_known := is_known or found;
-  update walhook.deliveries as d
-  set state = 'cancelled', last_error = 'expunged', next_attempt_at = null, scheduled = false, finished_at = now()
-  where d.event_id = expunge.event_id and d.state = 'pending';
-  get diagnostics cancelled = row_count;
+  cancelled := 0;
+  for whose, how_many in
+    with ended as (
+      update walhook.deliveries as d
+      set state = 'cancelled', last_error = 'expunged', next_attempt_at = null, scheduled = false, finished_at = now()
+      where d.event_id = expunge.event_id and d.state = 'pending'
+      returning d.subscription_id
+    )
+    select e.subscription_id, count(*) from ended as e group by e.subscription_id
+  loop
+    perform walhook.count_cancelled(whose, how_many);
+    cancelled := cancelled + how_many;
+  end loop;
   update walhook.attempts as a
   set response_body = null
   from walhook.deliveries as d
@@ -1436,6 +1540,15 @@ AS $function$
     then octet_length(decode(substring(secret from 7), 'base64')) between 24 and 64
     else false
   end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.latency_bound(bucket integer)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select power(2::double precision, bucket / 2.0::double precision)
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.let_key_go_on()
@@ -1681,6 +1794,31 @@ begin
     raise exception 'there is no subscription %', pause.id using errcode = 'no_data_found';
   end if;
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.percentile_ms(buckets bigint[], share double precision)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select round(
+    (lower_bound + (upper_bound - lower_bound) * (wanted - (up_to - counted)) / counted)::numeric, 1
+  )::double precision
+  from (
+    select
+      counted,
+      sum(counted) over (order by bucket) as up_to,
+      sum(counted) over () * share as wanted,
+      case when bucket = 1 then 0 else walhook.latency_bound(bucket::integer - 2) end as lower_bound,
+      walhook.latency_bound(bucket::integer - 1) as upper_bound,
+      bucket
+    from unnest(buckets) with ordinality as histogram (counted, bucket)
+    where counted > 0
+  ) as filled
+  where up_to >= wanted
+  order by bucket
+  limit 1
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.publish(type text, payload json, key text DEFAULT NULL::text, tenant text DEFAULT NULL::text, headers json DEFAULT '{}'::json, id uuid DEFAULT NULL::uuid)
@@ -2102,6 +2240,116 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.stats(period interval DEFAULT '01:00:00'::interval, subscription_id uuid DEFAULT NULL::uuid, tenant text DEFAULT NULL::text, OUT from_at timestamp with time zone, OUT attempts bigint, OUT failed_attempts bigint, OUT failure_rate double precision, OUT delivered bigint, OUT dead bigint, OUT cancelled bigint, OUT attempt_p50_ms double precision, OUT attempt_p95_ms double precision, OUT attempt_p99_ms double precision, OUT delivered_p50_ms double precision, OUT delivered_p95_ms double precision, OUT delivered_p99_ms double precision, OUT pending bigint, OUT oldest_pending_at timestamp with time zone, OUT drained_in interval)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with counted as (
+    select
+      coalesce(sum(c.attempts), 0)::bigint as attempts,
+      coalesce(sum(c.failed_attempts), 0)::bigint as failed_attempts,
+      coalesce(sum(c.delivered), 0)::bigint as delivered,
+      coalesce(sum(c.dead), 0)::bigint as dead,
+      coalesce(sum(c.cancelled), 0)::bigint as cancelled,
+      walhook.sum_buckets(c.attempt_buckets) as attempt_buckets,
+      walhook.sum_buckets(c.delivered_buckets) as delivered_buckets
+    from walhook.counts_within(stats.period, stats.subscription_id, stats.tenant) as c
+  ),
+  owed as (
+    select coalesce(sum(b.pending), 0)::bigint as pending, min(b.oldest_at) as oldest_at, max(b.drained_in) as drained_in
+    from walhook.backlog as b
+    where (stats.subscription_id is null or b.subscription_id = stats.subscription_id)
+      and (
+        stats.tenant is null
+        or b.subscription_id = any (array(select s.id from walhook.subscriptions as s where s.tenant = stats.tenant))
+      )
+  )
+  select
+    walhook.stats_from(stats.period),
+    c.attempts,
+    c.failed_attempts,
+    round(c.failed_attempts / nullif(c.attempts, 0)::numeric, 4)::double precision,
+    c.delivered,
+    c.dead,
+    c.cancelled,
+    walhook.percentile_ms(c.attempt_buckets, 0.5),
+    walhook.percentile_ms(c.attempt_buckets, 0.95),
+    walhook.percentile_ms(c.attempt_buckets, 0.99),
+    walhook.percentile_ms(c.delivered_buckets, 0.5),
+    walhook.percentile_ms(c.delivered_buckets, 0.95),
+    walhook.percentile_ms(c.delivered_buckets, 0.99),
+    o.pending,
+    o.oldest_at,
+    o.drained_in
+  from counted as c, owed as o
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.stats_from(period interval)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select date_bin(walhook.stats_step(period), now(), to_timestamp(0)) - period + walhook.stats_step(period)
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.stats_series(period interval DEFAULT '01:00:00'::interval, subscription_id uuid DEFAULT NULL::uuid, tenant text DEFAULT NULL::text)
+ RETURNS TABLE(at timestamp with time zone, attempts bigint, failed_attempts bigint, delivered bigint, dead bigint, cancelled bigint, attempt_p50_ms double precision, attempt_p95_ms double precision, delivered_p50_ms double precision, delivered_p95_ms double precision)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with counted as (
+    select
+      date_bin(walhook.stats_step(stats_series.period), c.at, to_timestamp(0)) as at,
+      sum(c.attempts)::bigint as attempts,
+      sum(c.failed_attempts)::bigint as failed_attempts,
+      sum(c.delivered)::bigint as delivered,
+      sum(c.dead)::bigint as dead,
+      sum(c.cancelled)::bigint as cancelled,
+      walhook.sum_buckets(c.attempt_buckets) as attempt_buckets,
+      walhook.sum_buckets(c.delivered_buckets) as delivered_buckets
+    from walhook.counts_within(stats_series.period, stats_series.subscription_id, stats_series.tenant) as c
+    group by 1
+  )
+  select
+    point.at,
+    coalesce(c.attempts, 0),
+    coalesce(c.failed_attempts, 0),
+    coalesce(c.delivered, 0),
+    coalesce(c.dead, 0),
+    coalesce(c.cancelled, 0),
+    walhook.percentile_ms(c.attempt_buckets, 0.5),
+    walhook.percentile_ms(c.attempt_buckets, 0.95),
+    walhook.percentile_ms(c.delivered_buckets, 0.5),
+    walhook.percentile_ms(c.delivered_buckets, 0.95)
+  from generate_series(
+    walhook.stats_from(stats_series.period), now(), walhook.stats_step(stats_series.period)
+  ) as point (at)
+  left join counted as c on c.at = point.at
+  order by point.at
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.stats_step(period interval)
+ RETURNS interval
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if period is null or period < interval '1 minute' or period > interval '7 days' then
+    perform walhook.refuse('period', 'has to be from 1 minute to 7 days');
+  end if;
+  return case
+    when period <= interval '1 hour' then interval '1 minute'
+    when period <= interval '24 hours' then interval '15 minutes'
+    else interval '1 hour'
+  end;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.stop_replay(id bigint)
  RETURNS walhook.replays
  LANGUAGE plpgsql
@@ -2414,6 +2662,17 @@ $function$;
 --   finished_at timestamp with time zone
 -- )
 
+-- view walhook.replica_status, defined in sql/views.sql (
+--   id uuid
+--   host text
+--   version text
+--   role text
+--   streams boolean
+--   started_at timestamp with time zone
+--   seen_at timestamp with time zone
+--   is_gone boolean
+-- )
+
 -- view walhook.slot_health, defined in sql/views.sql (
 --   slot_name text
 --   "exists" boolean
@@ -2466,6 +2725,21 @@ $function$;
 --   last_delivered_at timestamp with time zone
 -- )
 
+-- view walhook.subscription_stats, defined in sql/views.sql (
+--   id uuid
+--   tenant text
+--   url text
+--   state text
+--   attempts_24h bigint
+--   failed_attempts_24h bigint
+--   failure_rate_24h numeric
+--   attempts_7d bigint
+--   failed_attempts_7d bigint
+--   failure_rate_7d numeric
+--   delivered_7d bigint
+--   dead_7d bigint
+-- )
+
 comment on column walhook.api_keys.created_at is 'When it was made.';
 comment on column walhook.api_keys.expires_at is 'From when on it is refused; null means never.';
 comment on column walhook.api_keys.hash is 'SHA-256 of the key. The key itself was shown once and is nowhere.';
@@ -2513,6 +2787,19 @@ comment on column walhook.deliveries.schedule_from is 'Attempts made before the 
 comment on column walhook.deliveries.scheduled is 'A pg-boss job will make it due at next_attempt_at: a retry, or a first attempt that deliver_after delays.';
 comment on column walhook.deliveries.state is 'pending; delivered (a 2xx); dead (will not be attempted again by itself); cancelled (by a person, its subscription was deleted, or its event came too late or was expunged).';
 comment on column walhook.deliveries.subscription_id is 'subscriptions.id.';
+comment on column walhook.delivery_counts.at is 'When the minute or the quarter begins; the epoch for ever.';
+comment on column walhook.delivery_counts.attempt_buckets is 'How long attempts took: how many took less than walhook.latency_bound(0) ms, less than (1), and so on.';
+comment on column walhook.delivery_counts.attempts is 'Attempts that were recorded.';
+comment on column walhook.delivery_counts.cancelled is 'Deliveries that were cancelled.';
+comment on column walhook.delivery_counts.dead is 'Deliveries that became dead.';
+comment on column walhook.delivery_counts.delivered is 'Deliveries that became delivered.';
+comment on column walhook.delivery_counts.delivered_buckets is 'From an event''s commit to its delivery, in the same buckets; from created_at where the event had waited in the database. What was resent, replayed or delayed on purpose is left out.';
+comment on column walhook.delivery_counts.failed_attempts is 'Those of them that were not answered with a 2xx.';
+comment on column walhook.delivery_counts.first_delivered_at is 'When the first of delivered was recorded.';
+comment on column walhook.delivery_counts.grain is 'minute, or quarter of an hour; ever since the subscription was made.';
+comment on column walhook.delivery_counts.last_delivered_at is 'When the last of them was.';
+comment on column walhook.delivery_counts.subscription_id is 'subscriptions.id; nothing but zeros for all of them together.';
+comment on column walhook.delivery_counts.writer is 'Walhook''s processes add to 0; a transaction that cancels deliveries in SQL has a row of its own, so that nobody waits for it.';
 comment on column walhook.event_types.created_at is 'When it was made.';
 comment on column walhook.event_types.deprecated is 'Whether it is on its way out. Its events are still delivered.';
 comment on column walhook.event_types.description is 'For people, as Markdown.';
@@ -2592,6 +2879,12 @@ comment on column walhook.replays.tenant is 'Only events of this tenant; null me
 comment on column walhook.replays.to_subscription_id is 'Who gets them: the same, or for a copy the subscription that was made with the other URL.';
 comment on column walhook.replays.total is 'How many there were when it was asked for.';
 comment on column walhook.replays.updated_at is 'When the last piece was done, or a person stopped or continued it.';
+comment on column walhook.replicas.host is 'The name of its machine or container.';
+comment on column walhook.replicas.id is 'Made at each start.';
+comment on column walhook.replicas.role is 'starting; streaming the slot; standby while another process streams; interrupted.';
+comment on column walhook.replicas.seen_at is 'When it wrote its last one.';
+comment on column walhook.replicas.started_at is 'When it wrote its first row.';
+comment on column walhook.replicas.version is 'Of Walhook.';
 comment on column walhook.retention.applied_at is 'When that was.';
 comment on column walhook.retention.keep is 'WALHOOK_RETENTION of the process that applied it.';
 comment on column walhook.retention.removed is 'Rows that the last run removed; of attempts, day partitions.';
@@ -2639,6 +2932,7 @@ comment on column walhook.subscriptions.tls is 'Certificates, as JSON text or se
 comment on column walhook.subscriptions.ttl is 'An event that is older is not sent any more, but cancelled. Null means never.';
 comment on column walhook.subscriptions.updated_at is 'When it was last changed; not by sealing a secret nor by removing one that has ended.';
 comment on column walhook.subscriptions.url is 'Where to POST. https, unless the operator allows http. Read when an attempt starts.';
+comment on function walhook.add_buckets(bigint[],bigint[]) is 'The sum of two histograms.';
 comment on function walhook.advance_replay(bigint) is 'Does one piece of a running replay, and returns it; null where it waits, is over, or somebody else is at it.';
 comment on function walhook.apply_ordering() is 'A change of ordering or on_dead, applied to what waits already.';
 comment on function walhook.are_event_type_patterns(text[]) is 'Whether a list is a subscription''s event_types: 1 to 100 patterns, every one well formed.';
@@ -2663,7 +2957,9 @@ comment on function walhook.check_subscription() is 'Refuses what cannot be a su
 comment on function walhook.check_wish(walhook.subscriptions) is 'Refuses what cannot be an endpoint or a wish for events.';
 comment on function walhook.consent_pause(integer) is 'How long after so many refusals in a row an endpoint is asked again for its consent.';
 comment on function walhook.continue_replay(bigint) is 'Goes on with a replay that was stopped, or failed for an error, where it was.';
+comment on function walhook.count_cancelled(uuid,bigint) is 'For what cancels deliveries in SQL: counts them in rows of this transaction''s own, for which nobody waits.';
 comment on function walhook.count_replay(walhook.replays) is 'How many deliveries a replay would send again or make, and how old the oldest event is.';
+comment on function walhook.counts_within(interval,uuid,text) is 'The counters of a period that ends now: of one subscription, of those of a tenant, or of all together.';
 comment on function walhook.create_api_key(text,text,text,timestamp with time zone) is 'Makes a key for the HTTP API and shows it, this once. scope: publish, read, operate or admin. With a tenant it sees and writes only what is that tenant''s.';
 comment on function walhook.credentials_rule(text) is 'Which rule a text breaks that is to be credentials; null where it breaks none.';
 comment on function walhook.deliver_at(text,timestamp with time zone) is 'When an event with this deliver_after in its headers is due: a duration counts from its creation, a time is RFC 3339, and a year is the most. Null for what is neither.';
@@ -2691,6 +2987,7 @@ comment on function walhook.is_operator_event_wanted(text) is 'Whether a subscri
 comment on function walhook.is_retry_schedule(text[]) is 'Whether a list is a retry schedule: up to 100 durations, each at most 30d. An empty list means one attempt.';
 comment on function walhook.is_sealed(text) is 'Whether a text is sealed: enc:v1, the id of the key, the last characters of what is sealed, and base64.';
 comment on function walhook.is_signing_secret(text) is 'Whether a text is a Standard Webhooks secret: whsec_ and the base64 of 24 to 64 bytes.';
+comment on function walhook.latency_bound(integer) is 'What is in this bucket of a latency histogram took less, in milliseconds, and no less than the bound of the one before. The first is 0.';
 comment on function walhook.let_key_go_on() is 'When a delivery with an order_key ends: fetches the next of its key to the front, or lets a dead one block the key.';
 comment on function walhook.make_due(bigint) is 'What walhook.resend does, for a caller that wakes Walhook by itself: replays do, once for many.';
 comment on function walhook.matches(uuid,text,integer) is 'Who gets an event, and why others do not: "event type", "tenant", "filter", "made after the event", "the catalog refused it" or "expunged". Those that match come first, with their deliveries; then near misses, up to max_rows in all. With a tenant, that tenant''s subscriptions only.';
@@ -2702,6 +2999,7 @@ comment on function walhook.new_secret() is 'A fresh signing secret: 32 bytes, 2
 comment on function walhook.order_key(text,text) is 'What to write into deliveries.order_key for an event with this key and a subscription with this ordering.';
 comment on function walhook.own_header_names(walhook.subscriptions) is 'What the headers are called that identify and sign a subscription''s requests, in lower case; a name that stands there twice is one too many.';
 comment on function walhook.pause(uuid,text) is 'Parks a subscription: its deliveries are recorded and wait. Nothing is dropped. Takes effect at once, on other replicas within a second.';
+comment on function walhook.percentile_ms(bigint[],double precision) is 'The latency that this share of a histogram stayed below: exact to the bucket, which is at most two fifths wide. Null where nothing was counted.';
 comment on function walhook.publish(text,json,text,text,json,uuid) is 'Writes an event to the outbox in the caller''s transaction and returns its id. Nothing is sent unless that transaction commits.';
 comment on function walhook.refuse(text,text) is 'Raises invalid_parameter_value for one field.';
 comment on function walhook.release_event(uuid) is 'Sends a dead event on its way to the subscriptions that it is owed to, those that were there when it was committed; returns how many. It is not checked again: that is your word.';
@@ -2715,11 +3013,16 @@ comment on function walhook.reserved_header(text) is 'Why no subscription may ch
 comment on function walhook.resume(uuid) is 'Makes a paused or disabled subscription active again; what waited is delivered, oldest first.';
 comment on function walhook.revoke_api_key(uuid) is 'From the next request on the key is refused, and with it the sessions and portal links that were opened with it. Revoking it again changes nothing.';
 comment on function walhook.rotate_secret(uuid,text,interval) is 'Gives a subscription a new signing secret and returns it, this once. Requests are signed with both until the overlap ends; without one the old secret is gone at once.';
+comment on function walhook.stats(interval,uuid,text) is 'How deliveries went in a period that ends now (a minute to seven days), of one subscription, of a tenant''s, or of all: counts, the share of attempts that failed, percentiles of how long attempts took and of commit to delivery, and what is owed now. drained_in is that of the slowest endpoint that moves. Counters are a few seconds old.';
+comment on function walhook.stats_from(interval) is 'Where the statistics of a period that ends now begin.';
+comment on function walhook.stats_series(interval,uuid,text) is 'The same, point by point, for a chart: every step of the period, the present one being under way.';
+comment on function walhook.stats_step(interval) is 'How far apart the points of a series over this period are: up to an hour a minute, up to a day a quarter of an hour, up to a week an hour.';
 comment on function walhook.stop_replay(bigint) is 'Stops a replay that is running: nothing more is made due. What has been is sent. One that is over stays as it is.';
 comment on function walhook.subscribe(text,text[],text,jsonpath,text,text,text,text[],text,text,text,jsonb,text[],text[],text,text,text,text,text,boolean,jsonb,text,text,text,integer,text,text) is 'Makes a subscription; returns its id and its signing secret, which is shown this once. It receives the events committed from now on. Each option is a column of walhook.subscriptions.';
 comment on function walhook.subscribe_replay(bigint,uuid,text) is 'Makes the subscription that a replay to another URL fills: no event matches it by itself, and it signs as the one that it stands for.';
 comment on function walhook.subscription_facts(walhook.subscriptions) is 'What an operator event says of a subscription: nothing that is a secret.';
 comment on function walhook.subscription_match_keys(text,text[]) is 'The tenant:pattern keys under which a subscription is indexed.';
+comment on function walhook.sum_buckets(bigint[]) is 'The sum of histograms.';
 comment on function walhook.tell_operators(text,text,jsonb) is 'Writes an event of the tenant walhook and returns its id; null, and nothing is written, where nobody asks for such events.';
 comment on function walhook.text_members(text) is 'A JSON object whose values are all texts; null where the text is something else.';
 comment on function walhook.touch_subscription() is 'Keeps subscriptions.updated_at; an update that sets it to null leaves it as it was.';
@@ -2734,6 +3037,7 @@ comment on table walhook.attempts is 'One row an HTTP request. Partitioned by da
 comment on table walhook.consents is 'What the endpoints of subscriptions with a handshake were asked, and said. A row that is deleted is asked for anew.';
 comment on table walhook.dead_events is 'Events that the catalog refused: no subscription got a delivery. The event itself stays in the outbox for as long; walhook.release_event sends it on its way.';
 comment on table walhook.deliveries is 'One event owed to one subscription. No foreign keys: under synchronous replication the event arrives over the log before it can be read.';
+comment on table walhook.delivery_counts is 'Counters, written every few seconds by each process: walhook.stats reads them, and what that costs does not grow with the tables. A crash may lose the last seconds of a counter. Minutes are kept for two hours, quarters of an hour for a week.';
 comment on table walhook.event_types is 'The catalog: which types of events there are, and what their payloads look like. WALHOOK_EVENT_TYPES says what it decides.';
 comment on table walhook.failing_endpoints is 'Subscriptions whose last attempt failed. A healthy one has no row, so that a success costs no write. No foreign key: a settlement must not fail for a subscription that is being deleted.';
 comment on table walhook.malformed is 'Rows that arrived over the log and could not be an event. They never stop the stream; look here and publish them again.';
@@ -2742,6 +3046,7 @@ comment on table walhook.outbox is 'Events that applications committed. INSERT h
 comment on table walhook.rate_limits is 'What subscriptions with a rate_limit have used of it, over all replicas. Empty after a crash of the server; nothing else is lost with it.';
 comment on table walhook.relay is 'How far the relay has recorded, one row a slot; written in the transaction that records the deliveries, and never behind what is confirmed to Postgres.';
 comment on table walhook.replays is 'Deliveries sent again, or made of older events, in pieces. A row is the job: what was asked, and how far it has come.';
+comment on table walhook.replicas is 'Processes of Walhook that run: each writes its row every ten seconds, and takes it away when it stops. walhook.replica_status says which of them are gone.';
 comment on table walhook.retention is 'What retention did last, by table, and how long it keeps what is finished. Shown by walhook.space.';
 comment on table walhook.session_secret is 'Signs portal links and the page''s sessions where there is no WALHOOK_ADMIN_TOKEN. Deleting the row ends all of them.';
 comment on table walhook.subscriptions is 'Standing wishes: which events go to which endpoint, signed with which secret. One row, one endpoint.';
@@ -2751,9 +3056,11 @@ comment on view walhook.consent_status is 'Each subscription with a handshake: w
 comment on view walhook.delivery_status is 'Every delivery with its event and its endpoint: the first place to look.';
 comment on view walhook.key_fronts is 'For Walhook itself: deliveries that others of their key wait for. One may be claimed if no other here is older, or held.';
 comment on view walhook.replay_status is 'Each replay: how far it has come, what it waits for, and how long it may still take.';
+comment on view walhook.replica_status is 'Processes of Walhook, and which of them streams the slot. One that has not been seen for half a minute is gone, and forgotten after ten.';
 comment on view walhook.slot_health is 'The replication slot: whether it is there and used, and how much write-ahead log it makes Postgres keep. state is missing, reserved, extended, unreserved or lost.';
 comment on view walhook.space is 'What each table takes on disk, by partition where there are any. Rows are estimates of the last vacuum or analyze; oldest_at is that of the row with the lowest id.';
-comment on view walhook.subscription_health is 'Each subscription with what became of its deliveries, for as far back as they are kept.';
+comment on view walhook.subscription_health is 'Each subscription with what is owed to it and what became of the rest: pending and dead as they are now, delivered ever since (a counter, a few seconds old).';
+comment on view walhook.subscription_stats is 'Each subscription with how its attempts went in the last day and week. walhook.stats says more of one.';
 
 grant execute on function walhook.emit(text,json,text,text,json,uuid) to public;
 grant execute on function walhook.is_event_type(text) to public;

@@ -49,16 +49,22 @@ select
   f.since as failing_since,
   f.failures as failures_in_a_row,
   f.since + walhook.duration_ms(s.disable_after) * interval '1 millisecond' as disabled_from,
-  count(*) filter (where d.state = 'pending') as pending,
-  count(*) filter (where d.state = 'delivered') as delivered,
-  count(*) filter (where d.state = 'dead') as dead,
-  min(d.created_at) filter (where d.state = 'pending') as oldest_pending_at,
-  max(d.finished_at) filter (where d.state = 'delivered') as last_delivered_at
+  owed.pending,
+  coalesce(ever.delivered, 0) as delivered,
+  (select count(*) from walhook.deliveries as d where d.subscription_id = s.id and d.state = 'dead') as dead,
+  owed.oldest_pending_at,
+  ever.last_delivered_at
 from walhook.subscriptions as s
-left join walhook.deliveries as d on d.subscription_id = s.id
 left join walhook.failing_endpoints as f on f.subscription_id = s.id and f.failures > 0
-group by s.id, f.subscription_id;
-comment on view walhook.subscription_health is 'Each subscription with what became of its deliveries, for as far back as they are kept.';
+left join walhook.delivery_counts as ever
+  on ever.subscription_id = s.id and ever.grain = 'ever' and ever.at = to_timestamp(0) and ever.writer = 0
+-- By the index of what is pending, and that of what is dead: what is delivered is never counted again.
+cross join lateral (
+  select count(*) as pending, min(d.created_at) as oldest_pending_at
+  from walhook.deliveries as d
+  where d.subscription_id = s.id and d.state = 'pending'
+) as owed;
+comment on view walhook.subscription_health is 'Each subscription with what is owed to it and what became of the rest: pending and dead as they are now, delivered ever since (a counter, a few seconds old).';
 
 drop view if exists walhook.backlog;
 create view walhook.backlog as
@@ -73,15 +79,6 @@ with owed as (
     min(d.created_at) as oldest_at
   from walhook.deliveries as d
   where d.state = 'pending'
-  group by d.subscription_id
-),
--- How fast it went in the last five minutes, or since it began to go within them.
-lately as (
-  select
-    d.subscription_id,
-    count(*) / greatest(extract(epoch from now() - min(d.finished_at)), 1) as per_second
-  from walhook.deliveries as d
-  where d.finished_at > now() - interval '5 minutes' and d.state = 'delivered'
   group by d.subscription_id
 )
 select
@@ -100,7 +97,15 @@ select
   case when s.state = 'active' then (o.pending - o.delayed) / l.per_second * interval '1 second' end as drained_in
 from owed as o
 left join walhook.subscriptions as s on s.id = o.subscription_id
-left join lately as l on l.subscription_id = o.subscription_id;
+-- How fast it went in the last five minutes, or since it began to go within them.
+cross join lateral (
+  select sum(c.delivered) / greatest(extract(epoch from now() - min(c.first_delivered_at)), 1) as per_second
+  from walhook.delivery_counts as c
+  where c.subscription_id = o.subscription_id
+    and c.grain = 'minute'
+    and c.at > now() - interval '5 minutes'
+    and c.delivered > 0
+) as l;
 comment on view walhook.backlog is
   'What is still owed, by subscription, and how long it takes at the rate of the last five minutes if nothing is added. drained_in is null while nothing moves, or nobody knows.';
 

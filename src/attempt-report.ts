@@ -1,4 +1,5 @@
-/** What came of an attempt, as the log and the metrics tell it: one line for each delivery. */
+/** What came of an attempt, as the log, the metrics and the counters tell it: one line for each delivery. */
+import type { Counting } from './counting.ts'
 import type { Outcome } from './delivery/settler.ts'
 import type { SettledDelivery } from './store/settlement.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -10,9 +11,17 @@ export function reportAttempt(
   settled: SettledDelivery | undefined,
   logger: Logger,
   metrics: Metrics,
+  counting: Counting,
 ): void {
   const outcome = settled === undefined ? 'superseded' : settlement.state
-  metrics.attempted(outcome, settlement.error, settlement.durationMs)
+  metrics.deliveries.attempted(outcome, settlement.error, settlement.durationMs)
+  if (settled !== undefined) {
+    const { subscriptionId, state, durationMs } = settlement
+    const { committedAt } = delivery
+    const sinceCommitMs = committedAt === undefined ? undefined : Math.max(0, Date.now() - committedAt)
+    if (state === 'delivered' && sinceCommitMs !== undefined) metrics.deliveries.delivered(sinceCommitMs)
+    counting.attempted({ subscriptionId, state, durationMs, sinceCommitMs })
+  }
   logger[settlement.state === 'dead' ? 'error' : 'info'](
     {
       delivery_id: settlement.deliveryId,

@@ -9,6 +9,7 @@ import { type EgressProxy, proxyAddress } from './core/egress-proxy.ts'
 import { formatDuration } from './core/duration.ts'
 import type { KeyRing } from './core/key-ring.ts'
 import { sourceName, type SourceWish } from './core/source-table.ts'
+import { traceSettings, type TraceSettings } from './core/trace-settings.ts'
 import { WalhookError } from './lifecycle/errors.ts'
 import {
   adminToken,
@@ -138,6 +139,8 @@ export interface Config {
   }
   readonly shutdownGraceMs: number
   readonly logLevel: LogLevel
+  /** Undefined where traces are off. */
+  readonly traces: TraceSettings | undefined
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -147,6 +150,8 @@ export function parseConfig(environment: Environment): Config {
   const result = SETTINGS.safeParse(ours(environment))
   if (!result.success) throw configurationError(result.error)
   const settings = result.data
+  const traces = traceSettings(environment)
+  if (typeof traces === 'string') throw new WalhookError('configuration', traces)
   return {
     databaseUrl: settings.DATABASE_URL,
     replicationUrl: settings.WALHOOK_REPLICATION_URL ?? settings.DATABASE_URL,
@@ -168,6 +173,7 @@ export function parseConfig(environment: Environment): Config {
     retention: settings.WALHOOK_RETENTION,
     shutdownGraceMs: settings.WALHOOK_SHUTDOWN_GRACE,
     logLevel: settings.WALHOOK_LOG_LEVEL,
+    traces,
   }
 }
 
@@ -201,6 +207,7 @@ export function describeConfig(config: Config): Readonly<Record<string, unknown>
     ),
     shutdown_grace: formatDuration(config.shutdownGraceMs),
     log_level: config.logLevel,
+    traces: config.traces === undefined ? 'off' : new URL(config.traces.url).host,
   }
 }
 

@@ -1,11 +1,13 @@
 /** Wires delivery/ to the store: the dispatcher and the loops that feed it, settle for it and give back what it holds. */
 import { randomUUID } from 'node:crypto'
 import { reportAttempt } from './attempt-report.ts'
+import { watchAttempt } from './attempt-watch.ts'
 import type { Config } from './config.ts'
+import type { Counting } from './counting.ts'
 import { attempt } from './delivery/attempt.ts'
 import { Backlog } from './delivery/backlog.ts'
 import { Dispatcher } from './delivery/dispatcher.ts'
-import { type HeldDelivery, LEASE_MS } from './delivery/held-delivery.ts'
+import { type HeldDelivery, LEASE_MS, type Parcel } from './delivery/held-delivery.ts'
 import { LeaseReturn } from './delivery/lease-return.ts'
 import { RatePermits } from './delivery/rate-permits.ts'
 import { RetryClock } from './delivery/retry-clock.ts'
@@ -13,6 +15,7 @@ import { type Outcome, Settler } from './delivery/settler.ts'
 import { SubscriptionCache } from './delivery/subscription-cache.ts'
 import { WebhookClient } from './delivery/webhook-client.ts'
 import { endpointAccess } from './endpoint-access.ts'
+import { freshDeliveries, type RelaySpans } from './fresh-deliveries.ts'
 import { reportExpired, reportHealth } from './health-report.ts'
 import type { Recorded } from './relay/record-batch.ts'
 import { reportUnreadable } from './secrets-at-rest.ts'
@@ -27,12 +30,13 @@ import { settle, type SettledDelivery } from './store/settlement.ts'
 import { loadSubscriptions } from './store/subscriptions.ts'
 import type { Logger } from './telemetry/logger.ts'
 import type { Metrics } from './telemetry/metrics.ts'
+import type { Tracing } from './telemetry/tracing.ts'
 import { VERSION } from './version.ts'
 
 export interface DeliveryStage extends AsyncDisposable {
   /** What fresh deliveries it can take now. */
   readonly room: () => Room
-  accept(recorded: Recorded): void
+  accept(recorded: Recorded, relayedBy: RelaySpans): void
   /** Deliveries wait for these subscriptions that were made without us. */
   expect(subscriptionIds: Iterable<string>): void
   /** Something of these subscriptions was changed, or of what they are owed. */
@@ -45,6 +49,9 @@ export interface DeliveryStageParts {
   readonly config: Config
   readonly database: Database
   readonly jobs: RetryJobs
+  readonly counting: Counting
+  /** Undefined where traces are off. */
+  readonly tracing: Tracing | undefined
   readonly logger: Logger
   readonly metrics: Metrics
 }
@@ -62,6 +69,8 @@ export function deliveryStage({
   config,
   database,
   jobs,
+  counting,
+  tracing,
   logger,
   metrics,
 }: DeliveryStageParts): DeliveryStage {
@@ -93,6 +102,7 @@ export function deliveryStage({
   const settler = new Settler({
     settle: async (settlements) => {
       const { deliveries, changes } = await settle(database, jobs, settlements)
+      metrics.deliveries.settled(settlements.length)
       for (const change of changes) reportHealth(change, logger, metrics)
       return deliveries
     },
@@ -138,6 +148,8 @@ export function deliveryStage({
       signal: aborting.signal,
       now,
     }),
+    watch: (parcel: Parcel, request: { url: string; batchId: string | undefined }) =>
+      watchAttempt(parcel, request, metrics, tracing),
     record: settler.record.bind(settler),
     giveBack: leases.giveBack.bind(leases),
     expire: (deliveries: readonly HeldDelivery[]) => expire(deliveries),
@@ -157,7 +169,11 @@ export function deliveryStage({
         ids.filter((id) => subscriptions.peekYoung(id)?.ordering !== 'none'),
       ),
     claim: (request) => claimUncontested(database, request),
-    abandon: (deliveries) => abandonDeliveries(database, deliveries, 'event_missing'),
+    abandon: async (deliveries) => {
+      const dead = await abandonDeliveries(database, deliveries, 'event_missing')
+      metrics.deliveries.ended('dead', dead.length)
+      counting.ended('dead', dead)
+    },
     postpone: (deliveries) => releaseLeases(database, deliveries, POSTPONE_MS),
     expire: (deliveries) => expire(deliveries),
     dispatcher,
@@ -183,7 +199,7 @@ export function deliveryStage({
   const report = (outcome: Outcome, settled: SettledDelivery | undefined): void => {
     if (settled?.letsGoOn === true) backlog.expect([outcome.settlement.subscriptionId])
     if (settled?.nextAttemptAt != null) clock.expect(settled.nextAttemptAt)
-    reportAttempt(outcome, settled, logger, metrics)
+    reportAttempt(outcome, settled, logger, metrics, counting)
   }
 
   /** What could not be cancelled is free again when its lease lapses, and expires then. */
@@ -191,11 +207,9 @@ export function deliveryStage({
     if (deliveries.length === 0) return
     try {
       const cancelled = new Set(await expireDeliveries(database, deliveries))
-      reportExpired(
-        deliveries.filter(({ id }) => cancelled.has(id)),
-        logger,
-        metrics,
-      )
+      const expired = deliveries.filter(({ id }) => cancelled.has(id))
+      reportExpired(expired, logger, metrics)
+      counting.ended('cancelled', expired)
       // What stood behind them in the order of a key may go on.
       backlog.expect(deliveries.map(({ subscriptionId }) => subscriptionId))
     } catch (err) {
@@ -232,22 +246,9 @@ export function deliveryStage({
       fullSubscriptions: dispatcher.fullSubscriptions(),
       leaseMs: LEASE_MS,
     }),
-    accept: ({ held, waitingSubscriptions, leaseStartedAt }) => {
-      const leaseEndsAt = leaseStartedAt + LEASE_MS
-      dispatcher.offer(
-        held.map(({ delivery, event }): HeldDelivery => ({
-          id: delivery.id,
-          subscriptionId: delivery.subscriptionId,
-          event,
-          isFresh: true,
-          attempt: 1,
-          scheduleFrom: 0,
-          batch: undefined,
-          heldUntil: delivery.heldUntil,
-          leaseEndsAt,
-        })),
-      )
-      if (waitingSubscriptions.size > 0) backlog.expect(waitingSubscriptions)
+    accept: (recorded, relayedBy) => {
+      dispatcher.offer(freshDeliveries(recorded, relayedBy))
+      if (recorded.waitingSubscriptions.size > 0) backlog.expect(recorded.waitingSubscriptions)
     },
     expect: (subscriptionIds) => backlog.expect(subscriptionIds),
     wake: (subscriptionIds) => {

@@ -5,6 +5,7 @@ import type { Suspicion } from './core/slot-plan.ts'
 import type { SourceTable } from './core/source-check.ts'
 import type { DeliveryStage } from './delivery-stage.ts'
 import { eventTypeCheck } from './event-type-check.ts'
+import type { RelaySpans } from './fresh-deliveries.ts'
 import { WalhookError } from './lifecycle/errors.ts'
 import { LONGEST_PAUSE_MS } from './lifecycle/keep-running.ts'
 import { OutboxWatch } from './outbox-watch.ts'
@@ -19,6 +20,7 @@ import type { RetryJobs } from './store/jobs.ts'
 import { recordSources } from './store/relay-ledger.ts'
 import type { Logger } from './telemetry/logger.ts'
 import type { Metrics } from './telemetry/metrics.ts'
+import type { Tracing } from './telemetry/tracing.ts'
 
 export interface RelayStage {
   run(progressed: () => void, signal: AbortSignal): Promise<void>
@@ -37,6 +39,8 @@ const SOURCE_CHANGED = new WalhookError('stream_ended', 'a table of WALHOOK_SOUR
 /** How often a standby tries for the slot: what commits meanwhile waits for it to take over. */
 const STANDBY_TRIES_EVERY_MS = 1_000
 
+const UNTRACED: RelaySpans = new Map()
+
 interface RelayStageParts {
   readonly config: Config
   readonly database: Database
@@ -46,12 +50,14 @@ interface RelayStageParts {
   readonly delivery: DeliveryStage
   /** The log says that something of this subscription was changed. */
   readonly onWake: (subscriptionId: string) => void
+  /** Undefined where traces are off. */
+  readonly tracing: Tracing | undefined
   /** As they are at start. */
   readonly sources: readonly SourceTable[]
 }
 
 export function relayStage(parts: RelayStageParts): RelayStage {
-  const { config, database, jobs, logger, metrics, delivery } = parts
+  const { config, database, jobs, logger, metrics, delivery, tracing } = parts
   const eventTypes = eventTypeCheck(parts)
   const { judge } = eventTypes
   const outbox = new OutboxWatch({ ...parts, judge })
@@ -121,7 +127,7 @@ export function relayStage(parts: RelayStageParts): RelayStage {
         handOver: (recorded, committedAt) => {
           progressed()
           report(recorded, committedAt)
-          delivery.accept(recorded)
+          delivery.accept(recorded, traced(recorded))
         },
         now: () => performance.now(),
       })
@@ -132,10 +138,23 @@ export function relayStage(parts: RelayStageParts): RelayStage {
     }
   }
 
+  const traced = ({ rows }: Recorded): RelaySpans => {
+    if (tracing === undefined) return UNTRACED
+    const spans = new Map<string, string>()
+    const now = Date.now()
+    for (const { parsed, committedAt } of rows) {
+      if (parsed.kind !== 'event') continue
+      const span = tracing.relayed(parsed.event, committedAt?.getTime() ?? now, now)
+      if (span !== undefined) spans.set(parsed.event.id, span)
+    }
+    return spans
+  }
+
   const report = (recorded: Recorded, committedAt: Date | undefined): void => {
     const lagSeconds =
       committedAt === undefined ? undefined : Math.max(0, (Date.now() - committedAt.getTime()) / 1000)
-    metrics.recorded(recorded.events, recorded.deliveries, lagSeconds)
+    metrics.recorded(recorded.events, lagSeconds)
+    metrics.deliveries.recorded(recorded.deliveries, recorded.spilled)
     if (recorded.events > 0)
       logger.debug({ events: recorded.events, deliveries: recorded.deliveries }, 'relay.recorded')
   }

@@ -3,9 +3,12 @@
  * stop is the order in which an event passes them.
  */
 import { apiStage } from './api-stage.ts'
+import { watchBacklog } from './backlog-watch.ts'
 import { type Config, describeConfig } from './config.ts'
 import { proxyAddress } from './core/egress-proxy.ts'
+import { Counting } from './counting.ts'
 import { deliveryStage } from './delivery-stage.ts'
+import { keepBeating } from './heartbeat.ts'
 import { keepRunning } from './lifecycle/keep-running.ts'
 import { Wake } from './lifecycle/wake.ts'
 import { prepareSchema, prepareSlot } from './prepare.ts'
@@ -20,6 +23,7 @@ import { RetryJobs } from './store/jobs.ts'
 import { applyRetention } from './store/retention.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
+import { startTracing } from './telemetry/tracing.ts'
 import { VERSION } from './version.ts'
 import { WakeCalls } from './wake-calls.ts'
 
@@ -48,15 +52,17 @@ export async function startSidecar(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Sidecar> {
   await using opened = new AsyncDisposableStack()
-  const metrics = new Metrics()
+  const metrics = new Metrics(VERSION)
   const database = opened.use(
     new Database({
       url: config.databaseUrl,
       maxConnections: MAX_CONNECTIONS,
       answerWithinMs: ANSWER_WITHIN_MS,
       onIdleError: (err) => logger.warn({ err }, 'database.connection_lost'),
+      onConnected: (ms) => metrics.process.waitedForConnection(ms),
     }),
   )
+  metrics.process.observePool(() => database.load)
   logger.info({ version: VERSION, ...describeConfig(config) }, 'sidecar.starting')
   if (config.proxy !== undefined) logger.warn({ proxy: proxyAddress(config.proxy) }, 'proxy.resolves_names')
   await prepareSchema(config, database, logger)
@@ -65,14 +71,16 @@ export async function startSidecar(
   const { sources } = await prepareSlot(config, database, logger, { signal })
 
   const jobs = opened.use(await RetryJobs.open(database, (err) => logger.warn({ err }, 'jobs.error')))
-  const delivery = opened.use(deliveryStage({ config, database, jobs, logger, metrics }))
+  const counting = new Counting(database, logger)
+  const tracing = config.traces && opened.use(await startTracing(config.traces, VERSION, metrics.process))
+  const delivery = opened.use(deliveryStage({ config, database, jobs, counting, tracing, logger, metrics }))
   const replayAsked = new Wake()
   const calls = new WakeCalls((subscriptionIds) => {
     delivery.wake(subscriptionIds)
     replayAsked.set()
   })
   const onWake = calls.call.bind(calls)
-  const relay = relayStage({ config, database, jobs, logger, metrics, delivery, sources, onWake })
+  const relay = relayStage({ config, database, jobs, logger, metrics, delivery, tracing, sources, onWake })
   const slot = new SlotWatch({ config, database, logger, metrics })
   const api = opened.use(await apiStage({ config, database, relay, slot, metrics, logger }))
 
@@ -102,7 +110,11 @@ export async function startSidecar(
       random: Math.random,
     },
   )
+  metrics.process.watchEventLoop(stopping.signal)
   const space = watchSpace({ database, logger, metrics }, stopping.signal)
+  const backlog = watchBacklog({ database, logger, metrics }, stopping.signal)
+  const beating = keepBeating({ database, logger, role: relay.role }, stopping.signal)
+  const counted = counting.run(stopping.signal)
   const sealing = keepSealed(config, database, logger, stopping.signal)
   const showing = keepRunning(() => keepPublicKeysShown(config.encryptionKeys, database, stopping.signal), {
     signal: stopping.signal,
@@ -118,8 +130,21 @@ export async function startSidecar(
     (stopped ??= (async () => {
       logger.info('sidecar.stopping')
       stopping.abort()
-      await Promise.allSettled([relaying, retention, watching, sealing, showing, replaying, space])
+      const loops = [
+        relaying,
+        retention,
+        watching,
+        sealing,
+        showing,
+        replaying,
+        space,
+        backlog,
+        beating,
+        counted,
+      ]
+      await Promise.allSettled(loops)
       await delivery.stop(config.shutdownGraceMs)
+      await counting.flush()
       await stack.disposeAsync()
       logger.info('sidecar.stopped')
     })())

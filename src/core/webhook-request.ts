@@ -21,6 +21,8 @@ export interface AttemptFacts {
   /** This attempt's unix seconds. */
   readonly timestamp: number
   readonly userAgent: string
+  /** Of the span of this attempt, where it is traced. */
+  readonly traceparent?: string | undefined
 }
 
 /** How it is to look, and what signs it. */
@@ -40,7 +42,7 @@ export function webhookRequest(
   sign(headers, signers, { id: event.id, timestamp: facts.timestamp, body })
   Object.assign(
     headers,
-    traceContext(event.headers),
+    traceContext(event.headers, facts.traceparent),
     form.headers?.(event),
     ownHeaders(request, event.headers),
   )

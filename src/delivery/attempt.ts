@@ -9,6 +9,13 @@ import type { Settlement } from '../store/settlement.ts'
 import { type HeldDelivery, latestStart, LEASE_MARGIN_MS, type Parcel } from './held-delivery.ts'
 import type { OutgoingRequest } from './webhook-client.ts'
 
+/** Told of an attempt as it begins and ends. */
+export interface AttemptWatch {
+  /** What the receiver is told in place of the event's own; undefined leaves that as it is. */
+  readonly traceparent: string | undefined
+  ended(response: WebhookResponse): void
+}
+
 export interface AttemptPorts {
   /** The subscription as it is now, or undefined where it was deleted or could not be read in time. */
   load(subscriptionId: string, deadline: number): Promise<Subscription | undefined>
@@ -18,6 +25,8 @@ export interface AttemptPorts {
     request: OutgoingRequest,
     options: { timeoutMs: number; signal: AbortSignal; subscription: Subscription },
   ): Promise<WebhookResponse>
+  /** The request is about to be sent. */
+  watch(parcel: Parcel, request: { readonly url: string; readonly batchId: string | undefined }): AttemptWatch
   record(settlement: Settlement, delivery: HeldDelivery): void
   giveBack(deliveries: readonly HeldDelivery[]): void
   /** They are older than their subscription wants them: cancelled, without an attempt. Never rejects. */
@@ -74,11 +83,14 @@ export async function attempt(
   }
   const batch = subscription.batch === undefined ? undefined : batchOf(fresh, ports)
   const startedAt = ports.now()
-  const response = await ports.send(requestFor(fresh, batch, subscription.url, { request, signers }, ports), {
+  const watch = ports.watch(fresh, { url: subscription.url, batchId: batch?.id })
+  const outgoing = requestFor(fresh, batch, subscription.url, { request, signers }, ports, watch.traceparent)
+  const response = await ports.send(outgoing, {
     timeoutMs: subscription.timeoutMs,
     signal: ports.signal,
     subscription,
   })
+  watch.ended(response)
   // Our own stop cut it short: nobody knows what the endpoint made of it, and it is not held against it.
   if (response.kind === 'failed' && response.error === 'aborted') {
     ports.giveBack(fresh)
@@ -180,12 +192,14 @@ function requestFor(
   url: string,
   options: WireOptions,
   ports: AttemptPorts,
+  traceparent: string | undefined,
 ): OutgoingRequest {
   const [delivery] = parcel
   const facts = {
     attempt: delivery.attempt,
     timestamp: Math.floor(ports.clock() / 1000),
     userAgent: ports.userAgent,
+    traceparent,
   }
   const events = parcel.map(({ event }) => event)
   const request =

@@ -3,6 +3,7 @@
  * asks for each subscription by itself, so that a long backlog of one does not stand before the others.
  */
 import { FIRST_CURSOR } from '../core/first-cursor.ts'
+import { deliverAfterOf } from '../core/outbox-event.ts'
 import { Wake } from '../lifecycle/wake.ts'
 import type { ClaimedDelivery, ClaimRequest } from '../store/held-deliveries.ts'
 import { type HeldDelivery, LEASE_MS } from './held-delivery.ts'
@@ -185,6 +186,9 @@ function toHeld(delivery: ClaimedDelivery, leaseEndsAt: number): HeldDelivery[] 
       subscriptionId,
       event,
       isFresh: false,
+      committedAt:
+        delivery.isFirstTime && deliverAfterOf(event) === undefined ? Date.parse(event.timestamp) : undefined,
+      relayedBy: undefined,
       heldUntil,
       scheduleFrom,
       batch,

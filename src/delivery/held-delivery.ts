@@ -9,6 +9,13 @@ export interface HeldDelivery {
   readonly event: OutboxEvent
   /** It came over the log just now, and has not waited in the database. */
   readonly isFresh: boolean
+  /**
+   * When its event was committed, in unix milliseconds; when it was written, where it has waited in the database. Undefined where
+   * its age says nothing of us: sent again, backfilled, or delayed on purpose.
+   */
+  readonly committedAt: number | undefined
+  /** The `traceparent` of the span that relayed it; undefined where there is none. */
+  readonly relayedBy: string | undefined
   /** The attempt that is owed, from 1. */
   readonly attempt: number
   /** Attempts that belong to an earlier schedule, before a resend. */

@@ -35,12 +35,16 @@ export interface Recorded {
   readonly held: readonly {
     readonly delivery: RecordedDelivery & { readonly heldUntil: string }
     readonly event: OutboxEvent
+    readonly committedAt: Date | undefined
   }[]
   readonly waitingSubscriptions: ReadonlySet<string>
   /** Before the statement was sent that began the leases, by the clock of `now()`. */
   readonly leaseStartedAt: number
   readonly events: number
   readonly deliveries: number
+  /** Those of them that wait in the database and are due: memory had no room, or they may not be sent now. */
+  readonly spilled: number
+  readonly rows: readonly RelayRow[]
 }
 
 export async function recordBatch(batch: RelayBatch, ledger: RelayLedger): Promise<Recorded> {
@@ -49,7 +53,7 @@ export async function recordBatch(batch: RelayBatch, ledger: RelayLedger): Promi
   const leaseStartedAt = ledger.now()
   const deliveries = await recordRows(rows, batch.position, batch.committedAt, ledger)
   judgement?.tell()
-  return { ...toRecorded(rows, deliveries), leaseStartedAt, deliveries: deliveries.length }
+  return { ...toRecorded(rows, deliveries), leaseStartedAt, deliveries: deliveries.length, rows }
 }
 
 function eventsOf(rows: readonly RelayRow[]): readonly OutboxEvent[] {
@@ -148,17 +152,21 @@ function firstJob({ id, dueAt }: RecordedDelivery): RetryJob[] {
 function toRecorded(
   rows: readonly RelayRow[],
   deliveries: readonly RecordedDelivery[],
-): Pick<Recorded, 'held' | 'waitingSubscriptions' | 'events'> {
-  const events = new Map<string, OutboxEvent>()
-  for (const { parsed } of rows) if (parsed.kind === 'event') events.set(parsed.event.id, parsed.event)
+): Pick<Recorded, 'held' | 'waitingSubscriptions' | 'events' | 'spilled'> {
+  const events = new Map<string, { readonly event: OutboxEvent; readonly committedAt: Date | undefined }>()
+  for (const { parsed, committedAt } of rows)
+    if (parsed.kind === 'event') events.set(parsed.event.id, { event: parsed.event, committedAt })
 
   const held = []
   const waitingSubscriptions = new Set<string>()
+  let spilled = 0
   for (const delivery of deliveries) {
     if (delivery.dueAt !== null) continue
-    const event = events.get(delivery.eventId)
-    if (delivery.heldUntil === null || event === undefined) waitingSubscriptions.add(delivery.subscriptionId)
-    else held.push({ delivery: { ...delivery, heldUntil: delivery.heldUntil }, event })
+    const committed = events.get(delivery.eventId)
+    if (delivery.heldUntil === null || committed === undefined) {
+      waitingSubscriptions.add(delivery.subscriptionId)
+      spilled++
+    } else held.push({ delivery: { ...delivery, heldUntil: delivery.heldUntil }, ...committed })
   }
-  return { held, waitingSubscriptions, events: events.size }
+  return { held, waitingSubscriptions, events: events.size, spilled }
 }

@@ -7,6 +7,8 @@ import { recordedRows, type RelayPosition } from '../core/relay-position.ts'
 
 export interface RelayRow {
   readonly commitLsn: Lsn
+  /** Undefined for a message that no transaction holds. */
+  readonly committedAt: Date | undefined
   /** Position among its transaction's rows that can be events, from 0. */
   readonly row: number
   readonly origin: RowOrigin
@@ -58,7 +60,7 @@ function newRows(piece: TransactionPiece, position: RelayPosition): RelayRow[] {
     // Counted, so that every row keeps its number, and passed over.
     if (isCopy(logged)) return []
     const row = firstRow + known + i
-    return [{ commitLsn, row, ...logged, parsed: parseLoggedRow(logged, committedAt) }]
+    return [{ commitLsn, committedAt, row, ...logged, parsed: parseLoggedRow(logged, committedAt) }]
   })
 }
 

@@ -26,6 +26,8 @@ export interface DatabaseOptions {
   readonly connectWithinMs?: number
   /** Told of errors on idle connections: the pool replaces them by itself. */
   readonly onIdleError?: (error: Error) => void
+  /** Told how long each use waited for a connection, in milliseconds. */
+  readonly onConnected?: (waitedMs: number) => void
 }
 
 /**
@@ -38,8 +40,10 @@ const SESSION_SETTINGS =
 
 export class Database implements Queryable, AsyncDisposable {
   readonly #pool: pg.Pool
+  readonly #onConnected: DatabaseOptions['onConnected']
 
   constructor(options: DatabaseOptions) {
+    this.#onConnected = options.onConnected
     this.#pool = new pg.Pool({
       connectionString: options.url,
       max: options.maxConnections,
@@ -83,13 +87,22 @@ export class Database implements Queryable, AsyncDisposable {
     })
   }
 
+  /** Connections that are open, those of them that nobody uses, and callers that wait for one. */
+  get load(): { readonly open: number; readonly idle: number; readonly waiting: number } {
+    const { totalCount, idleCount, waitingCount } = this.#pool
+    return { open: totalCount, idle: idleCount, waiting: waitingCount }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#pool.ended) await this.#pool.end()
   }
 
   async #connect(): Promise<pg.PoolClient> {
+    const startedAt = performance.now()
     try {
-      return await this.#pool.connect()
+      const client = await this.#pool.connect()
+      this.#onConnected?.(performance.now() - startedAt)
+      return client
     } catch (error) {
       throw connectionError(error)
     }

@@ -7,22 +7,27 @@ const ABANDON = /* sql */ `
   set state = 'dead', last_error = $3, next_attempt_at = null, scheduled = false, finished_at = now()
   from unnest($1::bigint[], $2::timestamptz[]) as held (id, until)
   where d.id = held.id and d.state = 'pending' and d.next_attempt_at = held.until
-  returning d.id::text as id`
+  returning d.id::text as id, d.subscription_id as "subscriptionId"`
 
-/** Dead letters without an attempt, for what cannot be sent at all. */
+/** Dead letters without an attempt, for what cannot be sent at all. Returns those that were still the caller's to end. */
 export async function abandonDeliveries(
   database: Database,
   held: readonly { readonly id: string; readonly heldUntil: string }[],
   reason: 'event_missing',
-): Promise<void> {
-  if (held.length === 0) return
-  await database.transaction(async (tx) => {
+): Promise<readonly { readonly id: string; readonly subscriptionId: string }[]> {
+  if (held.length === 0) return []
+  return database.transaction(async (tx) => {
     const ids = held.map((h) => h.id)
-    const dead = await tx.query<{ id: string }>(ABANDON, [ids, held.map((h) => h.heldUntil), reason])
+    const dead = await tx.query<{ id: string; subscriptionId: string }>(ABANDON, [
+      ids,
+      held.map((h) => h.heldUntil),
+      reason,
+    ])
     await tellDead(
       tx,
       dead.map(({ id }) => id),
     )
+    return dead
   })
 }
 

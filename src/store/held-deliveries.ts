@@ -26,6 +26,8 @@ export interface ClaimedDelivery {
   readonly isOrdered: boolean
   /** Time since the fan-out, in milliseconds. */
   readonly ageMs: number
+  /** It was not sent before and sent again, nor is its event older than its subscription. */
+  readonly isFirstTime: boolean
   /** Its event is older than its subscription wants any, by the database's clock. */
   readonly isExpired: boolean
 }
@@ -144,6 +146,7 @@ const CLAIM = {
       c.is_ordered, c.batch_id, c.batch_size,
       extract(epoch from now() - c.created_at)::double precision * 1000 as age_ms,
       o.id as event_id, o.type, o.key, o.tenant, o.payload::text as payload, o.headers, o.created_at::text as created_at,
+      c.schedule_from = 0 and coalesce(o.created_at >= s.created_at, false) as is_first_time,
       coalesce(o.created_at < now() - walhook.duration_ms(s.ttl) * interval '1 millisecond', false) as is_expired
     from claimed as c
     -- What was expunged can no more be sent than what is gone.
@@ -173,6 +176,7 @@ interface ClaimRow {
   batch_id: string | null
   batch_size: number | null
   age_ms: number
+  is_first_time: boolean
   is_expired: boolean
   event_id: string | null
   type: string
@@ -210,6 +214,7 @@ export async function claimWaiting(
     hadNoJob: row.had_no_job,
     isOrdered: row.is_ordered,
     ageMs: row.age_ms,
+    isFirstTime: row.is_first_time,
     isExpired: row.is_expired,
     event: row.event_id === null ? undefined : eventOf(row, row.event_id),
   }))

@@ -28,7 +28,9 @@ const REPEATABLE = [
   'operator_events.sql',
   'endpoint_health.sql',
   'api_keys.sql',
+  'stats.sql',
   'views.sql',
+  'stats_views.sql',
   'space.sql',
   'grants.sql',
 ]

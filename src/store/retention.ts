@@ -3,6 +3,7 @@
  * its row is what keeps the event from being fanned out again.
  */
 import type { Database, Queryable } from './database.ts'
+import { removeOldCounts } from './delivery-counts.ts'
 
 export interface Retention {
   readonly outboxMs: number
@@ -164,6 +165,7 @@ export async function applyRetention(
     replays: await inBatches(REMOVE_REPLAYS, keep.deliveriesMs),
   }
   await database.query(REMOVE_REPLAYS_SUBSCRIPTIONS, [keep.deliveriesMs])
+  await removeOldCounts(database)
   await recordRun(database, keep, report)
   return report
 }

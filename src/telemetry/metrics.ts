@@ -3,7 +3,9 @@ import { DISABLE_REASONS, type DisableReason } from '../core/endpoint-health.ts'
 import { MISFITS } from '../core/event-type.ts'
 import { SLOT_STATES, type SlotReading } from '../core/slot-health.ts'
 import { type Gap, GAPS } from '../core/slot-plan.ts'
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
+import { DeliveryMetrics } from './delivery-metrics.ts'
+import { ProcessMetrics } from './process-metrics.ts'
 
 export interface Gauges {
   readonly inFlight: () => number
@@ -14,8 +16,9 @@ export interface Gauges {
 
 export class Metrics {
   readonly #registry = new Registry()
+  readonly deliveries = new DeliveryMetrics(this.#registry)
+  readonly process: ProcessMetrics
   readonly #events = this.#counter('walhook_events_relayed_total', 'Events recorded by the relay')
-  readonly #deliveries = this.#counter('walhook_deliveries_recorded_total', 'Deliveries made by the fan-out')
   readonly #malformed = this.#counter(
     'walhook_malformed_rows_total',
     'Rows of the outbox that could not be events',
@@ -72,18 +75,6 @@ export class Metrics {
     'walhook_jobs_lost_total',
     'Retries taken a minute after they were due, since their jobs had not rung',
   )
-  readonly #attempts = new Counter({
-    name: 'walhook_attempts_total',
-    help: 'Attempts by outcome and error class',
-    labelNames: ['outcome', 'error'] as const,
-    registers: [this.#registry],
-  })
-  readonly #attemptSeconds = new Histogram({
-    name: 'walhook_attempt_duration_seconds',
-    help: 'How long attempts took',
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers: [this.#registry],
-  })
   readonly #commitLag = this.#plainGauge(
     'walhook_relay_lag_seconds',
     'Age of the newest recorded event at the time it was recorded, since its commit',
@@ -101,7 +92,9 @@ export class Metrics {
     registers: [this.#registry],
   })
 
-  constructor() {
+  /** `version` of Walhook. */
+  constructor(version: string) {
+    this.process = new ProcessMetrics(this.#registry, version)
     for (const reason of MISFITS) this.#misfits.inc({ reason }, 0)
     for (const reason of DISABLE_REASONS) this.#disabled.inc({ reason }, 0)
     for (const reason of [...GAPS, 'audit'] as const) this.#recovered.inc({ reason }, 0)
@@ -132,9 +125,8 @@ export class Metrics {
     )
   }
 
-  recorded(events: number, deliveries: number, lagSeconds: number | undefined): void {
+  recorded(events: number, lagSeconds: number | undefined): void {
     this.#events.inc(events)
-    this.#deliveries.inc(deliveries)
     if (lagSeconds !== undefined) this.#commitLag.set(lagSeconds)
   }
 
@@ -152,6 +144,7 @@ export class Metrics {
 
   expired(deliveries: number): void {
     this.#expired.inc(deliveries)
+    this.deliveries.ended('cancelled', deliveries)
   }
 
   disabled(reason: DisableReason): void {
@@ -164,11 +157,6 @@ export class Metrics {
 
   misfit(reason: (typeof MISFITS)[number]): void {
     this.#misfits.inc({ reason })
-  }
-
-  attempted(outcome: string, error: string | undefined, durationMs: number): void {
-    this.#attempts.inc({ outcome, error: error ?? '' })
-    this.#attemptSeconds.observe(durationMs / 1000)
   }
 
   streaming(isStreaming: boolean): void {

@@ -24,6 +24,8 @@ export function aHeldDelivery(
       timestamp: '2026-11-22T15:30:09.123456Z',
     },
     isFresh: true,
+    committedAt: undefined,
+    relayedBy: undefined,
     attempt: 1,
     scheduleFrom: 0,
     batch: undefined,

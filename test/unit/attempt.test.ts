@@ -73,6 +73,7 @@ async function attempted(
       now += 120
       return options.response ?? answered(204)
     },
+    watch: () => ({ traceparent: undefined, ended: () => undefined }),
     record: (settlement, of) => {
       expect(of).toBe(parcel[did.recorded.length])
       did.recorded.push(settlement)

@@ -25,6 +25,7 @@ function waitingDelivery(subscriptionId: string, changes: Partial<ClaimedDeliver
     hadNoJob: false,
     isOrdered: false,
     ageMs: 10,
+    isFirstTime: true,
     isExpired: false,
     ...changes,
   }

@@ -275,7 +275,7 @@ describe.each(SETTINGS)('$name', ({ name, key, byDefault, good, bad, rule }) => 
 })
 
 test('the table above has every setting', () => {
-  const keys = new Set(['databaseUrl', ...SETTINGS.map(({ key }) => key)])
+  const keys = new Set(['databaseUrl', 'traces', ...SETTINGS.map(({ key }) => key)])
   expect(new Set(Object.keys(parse({})))).toEqual(keys)
 })
 
@@ -348,6 +348,7 @@ describe('the start-up line', () => {
       retention: { outbox: '7d', deliveries: '30d', attempts: '14d' },
       shutdown_grace: '25s',
       log_level: 'info',
+      traces: 'off',
     })
   })
 

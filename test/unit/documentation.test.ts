@@ -143,9 +143,9 @@ describe('docs/operations.md', () => {
   })
 
   test('has a line for every metric, and for no other', () => {
-    const metrics = matches(read('src/telemetry/metrics.ts'), /'(walhook_[a-z_]+)'/g)
-    const labels = ['outcome', 'error', 'delivered', 'pending', 'dead', 'superseded']
-    expect(firstColumn(OPERATIONS, 'Metrics').filter((name) => !labels.includes(name))).toEqual(metrics)
+    const metrics = files('src/telemetry/*.ts').flatMap((file) => matches(read(file), /'(walhook_[a-z_]+)'/g))
+    expect(metrics.length).toBeGreaterThan(30)
+    expect(firstColumn(OPERATIONS, 'Metrics')).toEqual(metrics.toSorted())
   })
 
   test('says of every error code what to do', () => {
