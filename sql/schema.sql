@@ -527,6 +527,7 @@ begin
     end if;
     return cancelled;
   end if;
+  perform walhook.count_cancelled(cancelled.subscription_id, 1);
   -- Whoever holds it lets go of it, and what stood behind it goes on.
   perform walhook.wake(cancelled.subscription_id);
   return cancelled;
