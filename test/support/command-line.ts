@@ -3,14 +3,12 @@
  * a test tries many, they run in this process, with the same surroundings.
  */
 import { spawn } from 'node:child_process'
-import path from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { runCommandLine } from '../../src/commands/command-line.ts'
 import { terminal } from '../../src/commands/terminal.ts'
 import { confideEnvironment, confideSecretsIn, watchOutput } from './leak-watch.ts'
-
-const MAIN = path.join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+import { COMPILED_ONCE, MAIN } from './program.ts'
 
 export interface CommandResult {
   readonly code: number | null
@@ -24,7 +22,9 @@ export async function walhook(
   env: Readonly<Record<string, string>> = {},
   input: string | Uint8Array = '',
 ): Promise<CommandResult> {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...surroundings(), ...env } })
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...surroundings(), ...COMPILED_ONCE, ...env },
+  })
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)

@@ -4,12 +4,10 @@
  * It sees the environment given here and nothing of the test run's own settings.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import path from 'node:path'
 import { orTimeout } from './eventually.ts'
 import { confideEnvironment, watchOutput } from './leak-watch.ts'
 import { LogLines } from './log-lines.ts'
-
-const MAIN = path.join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+import { COMPILED_ONCE, MAIN } from './program.ts'
 
 export interface SidecarExit {
   readonly code: number | null
@@ -53,7 +51,7 @@ export class SidecarProcess implements AsyncDisposable {
     keepLines = Infinity,
   ): SidecarProcess {
     const child = spawn(process.execPath, [MAIN, ...args], {
-      env: { ...environmentOfOthers(), ...env },
+      env: { ...environmentOfOthers(), ...COMPILED_ONCE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const spawned = new SidecarProcess(child, keepLines)
