@@ -8,6 +8,7 @@ import { addDeadEvents } from './dead-events.ts'
 import { addDeliveries } from './deliveries.ts'
 import { addDemo } from './demo.ts'
 import { addDev } from './dev.ts'
+import { addDoctor } from './doctor.ts'
 import { addEventTypes } from './event-types.ts'
 import { addKeys } from './keys.ts'
 import { addExpunge } from './expunge.ts'
@@ -56,6 +57,7 @@ function program(context: CommandContext): Command {
     })
   addRun(walhook, context)
   addMigrate(walhook, context)
+  addDoctor(walhook, context)
   addSubscribe(walhook, context)
   addPublish(walhook, context)
   addDeliveries(walhook, context)

@@ -14,6 +14,11 @@ export async function loadSidecar(): Promise<{
   return { startSidecar, createLogger }
 }
 
+export async function loadDoctor(): Promise<typeof import('../doctor.ts').examine> {
+  const { examine } = await import('../doctor.ts')
+  return examine
+}
+
 export async function loadPreparation(): Promise<{
   readonly prepareSchema: typeof import('../prepare.ts').prepareSchema
   readonly prepareSlot: typeof import('../prepare.ts').prepareSlot

@@ -19,6 +19,7 @@ export type WalhookErrorCode =
   | 'invalid_input'
   | 'port_taken'
   | 'replay_unfinished' // it failed or was stopped
+  | 'problems_found' // doctor found some
   | 'story_failed' // the demo's own check did not hold
 
 /** `message` says what happened and why; `remedy` says what to do. Both are safe to log: no secret, no payload. */

@@ -9,10 +9,10 @@ import {
 
 /** The line that lets a plugin in. Items stand unquoted: one quoted string would be stored as one wrong name. */
 export function allowPluginRemedy(plugin: string): string {
-  return (
-    `Allow it with: ALTER SYSTEM SET output_plugin_libraries = pgoutput, test_decoding, ${plugin}; ` +
-    'SELECT pg_reload_conf(); or set WALHOOK_PLUGIN=pgoutput and let Walhook make a new slot.'
-  )
+  const allow = (items: string): string =>
+    `Allow it with: ALTER SYSTEM SET output_plugin_libraries = ${items}; SELECT pg_reload_conf();`
+  if (plugin === 'pgoutput') return allow('pgoutput, test_decoding')
+  return `${allow(`pgoutput, test_decoding, ${plugin}`)} or set WALHOOK_PLUGIN=pgoutput and let Walhook make a new slot.`
 }
 
 export function replicationError(error: unknown, slotName: string, plugin: string): WalhookError {

@@ -19,6 +19,7 @@ export interface ServerInspection extends ServerState {
 
 /** For an answer, unless the caller knows better: a network that has gone silent must not hold us for ever. */
 const ANSWER_WITHIN_MS = 30_000
+const CONNECT_WITHIN_MS = 10_000
 const CLOSE_WITHIN_MS = 2_000
 
 /**
@@ -35,7 +36,7 @@ export async function withReplicationClient<Result>(
   const config: pg.ClientConfig & { readonly replication: 'database' } = {
     connectionString,
     application_name: 'walhook',
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: Math.min(CONNECT_WITHIN_MS, answerWithinMs),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     ...(Number.isFinite(answerWithinMs) && { query_timeout: answerWithinMs }),

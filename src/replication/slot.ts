@@ -102,12 +102,15 @@ export async function createSlot(wish: SlotWish, server: ServerInspection): Prom
   throw new Error('no plugin to choose from')
 }
 
+/** What decides which plugins decode it faithfully. */
+type DecodedDatabase = Pick<ServerInspection, 'isUtf8' | 'outboxIsPartitioned'>
+
 function automaticChoices(server: ServerInspection, sources: readonly SourceTable[]): readonly PluginName[] {
   return unfitForWal2json(server, sources) === undefined ? ['wal2json', 'pgoutput'] : ['pgoutput']
 }
 
 /** wal2json prints bytes of other encodings as they are, and names a partition by itself and not by its parent. */
-function unfitForWal2json(server: ServerInspection, sources: readonly SourceTable[]): string | undefined {
+function unfitForWal2json(server: DecodedDatabase, sources: readonly SourceTable[]): string | undefined {
   if (!server.isUtf8) return 'the database is not UTF-8: wal2json would garble its texts'
   const partitioned = server.outboxIsPartitioned
     ? 'walhook.outbox'
@@ -117,9 +120,9 @@ function unfitForWal2json(server: ServerInspection, sources: readonly SourceTabl
 }
 
 /** Errors: `plugin_refused` where the plugin would lose or garble events without a word. */
-function assertPluginIsFaithful(
+export function assertPluginIsFaithful(
   plugin: PluginName,
-  server: ServerInspection,
+  server: DecodedDatabase,
   sources: readonly SourceTable[],
 ): void {
   const reason = plugin === 'wal2json' ? unfitForWal2json(server, sources) : undefined
@@ -195,7 +198,7 @@ function watchCreation(creating: pg.Client, wish: SlotWish): Disposable {
 /** An existing slot keeps its plugin: another one needs another slot. Errors: `configuration`, `plugin_refused`. */
 export function pluginOfSlot(
   { slotName, plugin: choice }: { readonly slotName: string; readonly plugin: PluginChoice },
-  server: ServerInspection,
+  server: DecodedDatabase & { readonly slot: Pick<SlotState, 'plugin'> | undefined },
   sources: readonly SourceTable[],
 ): PluginName {
   const plugin = server.slot?.plugin

@@ -4,6 +4,7 @@
  * The only importer of pg-boss.
  */
 import { PgBoss } from 'pg-boss'
+import pgBossPackage from 'pg-boss/package.json' with { type: 'json' }
 import type { Database, Queryable } from './database.ts'
 
 const JOBS_SCHEMA = 'walhook_jobs'
@@ -60,6 +61,28 @@ async function installedVersion(database: Database): Promise<number | undefined>
   if (found?.exists !== true) return undefined
   const [row] = await database.query<{ version: number }>('select version from walhook_jobs.version')
   return row?.version
+}
+
+/** What of pg-boss is there, and what this version wants. Writes nothing. Errors: 42501 for a login without rights. */
+export async function readJobsState(db: Queryable): Promise<{
+  readonly installed: number | undefined
+  readonly wanted: number
+  readonly hasQueue: boolean
+}> {
+  const wanted = pgBossPackage.pgboss.schema
+  const [found] = await db.query<{ exists: boolean }>(/* sql */ `
+    select count(*) = 2 as exists
+    from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = 'walhook_jobs' and c.relname in ('version', 'queue')`)
+  if (found?.exists !== true) return { installed: undefined, wanted, hasQueue: false }
+  const [row] = await db.query<{ installed: number; hasQueue: boolean }>(
+    /* sql */ `
+    select
+      (select version from walhook_jobs.version) as installed,
+      exists (select from walhook_jobs.queue where name = $1) as "hasQueue"`,
+    [RETRY_QUEUE],
+  )
+  return { installed: row?.installed, wanted, hasQueue: row?.hasQueue === true }
 }
 
 export class RetryJobs implements AsyncDisposable {

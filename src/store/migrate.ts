@@ -2,6 +2,7 @@
  * Brings the schema to this version. Many replicas may do it at once, and twice: an advisory lock lets one work and
  * the others find nothing left to do. Released migrations never change; their checksums are compared.
  */
+import type { SchemaFacts } from '../core/doctor-schema.ts'
 import { WalhookError } from '../lifecycle/errors.ts'
 import { Database, type Queryable } from './database.ts'
 import { installJobs } from './jobs.ts'
@@ -62,6 +63,32 @@ export async function assertSchemaIsCurrent(database: Queryable): Promise<void> 
   throw new WalhookError('schema_missing', `the schema lacks ${missing.map((m) => m.name).join(', ')}`, {
     remedy: 'Run `walhook migrate`, or let `walhook run` do it with WALHOOK_AUTO_MIGRATE=true.',
   })
+}
+
+/** What has run here, compared with what this version brings. Writes nothing. Errors: 42501 for a login without rights. */
+export async function readSchemaState(db: Queryable): Promise<Omit<SchemaFacts, 'autoMigrate'>> {
+  const known = readMigrations()
+  const [found] = await db.query<{ exists: boolean }>(/* sql */ `
+    select exists (
+      select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+      where n.nspname = 'walhook' and c.relname = 'migrations'
+    ) as exists`)
+  const exists = found?.exists === true
+  const rows = exists
+    ? await db.query<{ version: number; checksum: string }>(
+        'select version, checksum from walhook.migrations',
+      )
+    : []
+  const history = new Map(rows.map((row) => [row.version, row.checksum]))
+  const ran = known.filter(({ version }) => history.has(version))
+  return {
+    exists,
+    newest: Math.max(0, ...history.keys()),
+    known: Math.max(...known.map(({ version }) => version)),
+    missing: known.filter((migration) => !ran.includes(migration)).map(({ name }) => name),
+    changed: ran.filter(({ version, checksum }) => history.get(version) !== checksum).map(({ name }) => name),
+    functionsDiffer: history.get(REPEATABLE_VERSION) !== repeatables().together.checksum,
+  }
 }
 
 /** Held until the transaction ends: one replica migrates, the others wait here. */
@@ -132,12 +159,20 @@ async function applyMigration(tx: Queryable, migration: Migration): Promise<bool
 
 async function applyRepeatables(tx: Queryable): Promise<boolean> {
   await lockMigrations(tx)
-  const files = REPEATABLE.map(readSqlFile)
-  const together = { name: REPEATABLE.join(', '), checksum: files.map((file) => file.checksum).join(' ') }
+  const { files, together } = repeatables()
   if ((await readHistory(tx)).get(REPEATABLE_VERSION) === together.checksum) return false
   for (const file of files) await tx.query(file.text)
   await record(tx, REPEATABLE_VERSION, together)
   return true
+}
+
+function repeatables(): {
+  readonly files: readonly SqlFile[]
+  readonly together: Pick<SqlFile, 'name' | 'checksum'>
+} {
+  const files = REPEATABLE.map(readSqlFile)
+  const together = { name: REPEATABLE.join(', '), checksum: files.map((file) => file.checksum).join(' ') }
+  return { files, together }
 }
 
 async function record(
