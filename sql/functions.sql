@@ -37,10 +37,11 @@ comment on function walhook.xid_age(xid8) is
   'How many transactions ago this one began, as age() tells it of a row''s xmin: a row is of this transaction or a younger one if its age is no greater.';
 
 -- Every pattern that an event can meet: its type, each prefix with .*, and *; for its tenant, and for subscriptions without one.
+-- A test event meets none: it is somebody's before it is looked at (test_events.sql).
 create or replace function walhook.event_match_keys(type text, tenant text) returns text[]
 language sql immutable parallel safe
 as $$
-  select array_agg(t || ':' || p)
+  select coalesce(array_agg(t || ':' || p), '{}')
   from (
     select type as p
     union all
@@ -55,6 +56,7 @@ as $$
     union all
     select tenant where tenant is not null
   ) as tenants
+  where type <> 'walhook.test'
 $$;
 comment on function walhook.event_match_keys(text, text) is 'The tenant:pattern keys that an event of this type and tenant meets.';
 
@@ -99,9 +101,13 @@ language sql volatile
 as $$ select 'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64') $$;
 comment on function walhook.new_secret() is 'A fresh signing secret: 32 bytes, 244 bits of them from the server''s strong random source.';
 
--- An earlier release's, with other arguments.
+-- Earlier releases', with other arguments.
 drop function if exists walhook.check_subscription(text, text[], jsonpath, text, text, text, text[], text);
 drop function if exists walhook.subscribe(text, text[], text, jsonpath, text, text, text, text[], text);
+drop function if exists walhook.subscribe(
+  text, text[], text, jsonpath, text, text, text, text[], text, text, text, jsonb, text[], text[], text, text, text, text, text,
+  boolean, jsonb, text, text, text, integer, text, text
+);
 
 create or replace function walhook.subscribe(
   out id uuid,
@@ -131,7 +137,8 @@ create or replace function walhook.subscribe(
   rate_limit text default null,
   max_in_flight integer default null,
   ttl text default null,
-  disable_after text default null
+  disable_after text default null,
+  name text default null
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -144,9 +151,10 @@ begin
   if auth like 'enc:%' then perform walhook.refuse('auth', 'has to be plain: Walhook seals it'); end if;
   if tls like 'enc:%' then perform walhook.refuse('tls', 'has to be plain: Walhook seals it'); end if;
   -- Which texts can be its secret depends on its signature, which it gets below.
-  insert into walhook.subscriptions as s (url, event_types, tenant, filter, description, secret)
+  insert into walhook.subscriptions as s (name, url, event_types, tenant, filter, description, secret)
   values (
-    subscribe.url, subscribe.event_types, subscribe.tenant, subscribe.filter, subscribe.description, walhook.new_secret()
+    subscribe.name, subscribe.url, subscribe.event_types, subscribe.tenant, subscribe.filter, subscribe.description,
+    walhook.new_secret()
   )
   returning s.id into subscribe.id;
   -- The defaults stand in the table, and nowhere else.

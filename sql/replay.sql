@@ -6,6 +6,8 @@ create or replace function walhook.is_asked_for(r walhook.replays, event walhook
 language sql stable
 as $$
   select event.expunged_at is null
+     -- A test is somebody's own, and of its moment.
+     and event.type <> 'walhook.test'
      and event.created_at >= r.created_from and event.created_at < r.created_to
      and (r.key is null or event.key = r.key)
      and (r.tenant is null or event.tenant = r.tenant)

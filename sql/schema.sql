@@ -306,6 +306,7 @@ CASE
     ELSE '…'::text
 END) stored,
   signs_as uuid,
+  name text,
   constraint subscriptions_event_types_must_be_patterns_like_order CHECK (walhook.are_event_type_patterns(event_types)),
   constraint subscriptions_filter_must_be_a_predicate_like_amount_gt_100 CHECK (walhook.is_filter_predicate(filter)),
   constraint subscriptions_pkey PRIMARY KEY (id),
@@ -335,6 +336,7 @@ CREATE INDEX outbox_expunged ON walhook.outbox USING btree (id) WHERE (expunged_
 CREATE INDEX outbox_in_order ON walhook.outbox USING btree (created_at, id);
 CREATE INDEX replays_running ON walhook.replays USING btree (id) WHERE (state = 'running'::text);
 CREATE INDEX subscriptions_match_keys ON walhook.subscriptions USING gin (match_keys) WITH (fastupdate=off);
+CREATE UNIQUE INDEX subscriptions_name_is_unique_within_its_tenant ON walhook.subscriptions USING btree (name, COALESCE(tenant, ''::text));
 CREATE INDEX subscriptions_tenant ON walhook.subscriptions USING btree (tenant) WHERE (tenant IS NOT NULL);
 CREATE INDEX subscriptions_unsealed ON walhook.subscriptions USING btree (created_at) WHERE ((secret !~~ 'enc:%'::text) OR (previous_secret !~~ 'enc:%'::text) OR (ed25519_key !~~ 'enc:%'::text) OR (auth !~~ 'enc:%'::text) OR (tls !~~ 'enc:%'::text));
 CREATE INDEX subscriptions_without_public_key ON walhook.subscriptions USING btree (id) WHERE ((ed25519_key IS NOT NULL) AND (ed25519_public_key IS NULL));
@@ -582,6 +584,47 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.change_subscription(id uuid, changes jsonb, version text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  before walhook.subscriptions;
+  s walhook.subscriptions;
+begin
+  select * into before from walhook.subscriptions as b where b.id = change_subscription.id for no key update;
+  if not found then
+    raise exception 'there is no subscription %', change_subscription.id using errcode = 'no_data_found';
+  end if;
+  if version <> walhook.subscription_version(before) then
+    raise exception 'subscription % was changed meanwhile', change_subscription.id using errcode = 'WH412';
+  end if;
+  s := walhook.read_subscription(
+    before,
+    changes || coalesce(
+      (
+        select jsonb_object_agg(c.key, walhook.default_of_option(c.key))
+        from jsonb_each(changes) as c
+        where c.value = 'null' and c.key = any (walhook.subscription_options())
+      ),
+      '{}'
+    )
+  );
+  s.headers := walhook.unmasked_headers(s.headers, before.headers);
+  -- Nothing was changed: nobody is to find a newer row.
+  if to_jsonb(s) = to_jsonb(before) then return; end if;
+  update walhook.subscriptions as u
+  set name = s.name, tenant = s.tenant, url = s.url, description = s.description, event_types = s.event_types, filter = s.filter,
+      timeout = s.timeout, retry_schedule = s.retry_schedule, retry_on = s.retry_on, method = s.method, body = s.body,
+      headers = s.headers, forward_headers = s.forward_headers, signature = s.signature, signature_header = s.signature_header,
+      header_prefix = s.header_prefix, ed25519_key = s.ed25519_key, auth = s.auth, tls = s.tls, handshake = s.handshake,
+      batch = s.batch, ordering = s.ordering, on_dead = s.on_dead, rate_limit = s.rate_limit, max_in_flight = s.max_in_flight,
+      ttl = s.ttl, disable_after = s.disable_after
+  where u.id = change_subscription.id;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.check_access(s walhook.subscriptions)
  RETURNS void
  LANGUAGE plpgsql
@@ -701,6 +744,30 @@ begin
   end if;
   if not coalesce(walhook.duration_ms(s.disable_after) between 60000 and 365 * 86400000::bigint, false) then
     perform walhook.refuse('disable_after', 'has to be a duration from 1m to 365d');
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.check_name(s walhook.subscriptions)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if s.name is null then return; end if;
+  if length(s.name) not between 1 and 100 or s.name <> btrim(s.name) or s.name ~ '[\x01-\x1f\x7f]' then
+    perform walhook.refuse('name', 'has to be 1 to 100 characters, with no control characters and no space at its ends');
+  end if;
+  if s.name ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    perform walhook.refuse('name', 'has to be told apart from an id');
+  end if;
+  -- The index is what holds; this says it in a sentence.
+  if exists (
+    select
+    from walhook.subscriptions as o
+    where o.name = s.name and coalesce(o.tenant, '') = coalesce(s.tenant, '') and o.id <> s.id
+  ) then
+    raise exception 'name is taken by another subscription of this tenant' using errcode = 'unique_violation', column = 'name';
   end if;
 end
 $function$;
@@ -945,6 +1012,7 @@ CREATE OR REPLACE FUNCTION walhook.check_subscription()
 AS $function$
 begin
   perform walhook.check_wish(new);
+  perform walhook.check_name(new);
   perform walhook.check_secrets(new);
   perform walhook.check_retries(new);
   perform walhook.check_request(new);
@@ -1118,6 +1186,28 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.create_subscription(options jsonb, secret text DEFAULT NULL::text, OUT id uuid, OUT new_secret text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  s constant walhook.subscriptions := walhook.read_subscription(null, options);
+begin
+  select made.id, made.secret
+  into create_subscription.id, new_secret
+  from walhook.subscribe(
+    url => s.url, event_types => coalesce(s.event_types, '{*}'), tenant => s.tenant,
+    filter => s.filter, description => s.description, secret => create_subscription.secret, timeout => s.timeout,
+    retry_schedule => s.retry_schedule, retry_on => s.retry_on, method => s.method, body => s.body, headers => s.headers,
+    forward_headers => s.forward_headers, signature => s.signature, signature_header => s.signature_header,
+    header_prefix => s.header_prefix, ed25519_key => s.ed25519_key, auth => s.auth, tls => s.tls, handshake => s.handshake,
+    batch => s.batch, ordering => s.ordering, on_dead => s.on_dead, rate_limit => s.rate_limit,
+    max_in_flight => s.max_in_flight, ttl => s.ttl, disable_after => s.disable_after, name => s.name
+  ) as made;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.credentials_rule(value text)
  RETURNS text
  LANGUAGE plpgsql
@@ -1166,6 +1256,45 @@ begin
     return 'has to have a client_auth that is basic or post';
   end if;
   return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.default_of_option(name text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  expression constant text := (
+    select pg_get_expr(d.adbin, d.adrelid)
+    from pg_attribute as a
+    join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = 'walhook.subscriptions'::regclass and a.attname = default_of_option.name
+  );
+  value jsonb := 'null';
+begin
+  if expression is not null then execute 'select to_jsonb(' || expression || ')' into value; end if;
+  return value;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.delete_subscription(id uuid, version text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  s walhook.subscriptions;
+begin
+  select * into s from walhook.subscriptions as d where d.id = delete_subscription.id for update;
+  if not found then
+    raise exception 'there is no subscription %', delete_subscription.id using errcode = 'no_data_found';
+  end if;
+  if version <> walhook.subscription_version(s) then
+    raise exception 'subscription % was changed meanwhile', delete_subscription.id using errcode = 'WH412';
+  end if;
+  delete from walhook.subscriptions as d where d.id = delete_subscription.id;
 end
 $function$;
 
@@ -1339,7 +1468,7 @@ CREATE OR REPLACE FUNCTION walhook.event_match_keys(type text, tenant text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select array_agg(t || ':' || p)
+  select coalesce(array_agg(t || ':' || p), '{}')
   from (
     select type as p
     union all
@@ -1354,6 +1483,7 @@ AS $function$
     union all
     select tenant where tenant is not null
   ) as tenants
+  where type <> 'walhook.test'
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.expunge(event_id uuid, OUT expunged_at timestamp with time zone, OUT cancelled integer, OUT response_bodies integer, OUT malformed integer)
@@ -1440,6 +1570,8 @@ CREATE OR REPLACE FUNCTION walhook.is_asked_for(r walhook.replays, event walhook
  STABLE
 AS $function$
   select event.expunged_at is null
+     -- A test is somebody's own, and of its moment.
+     and event.type <> 'walhook.test'
      and event.created_at >= r.created_from and event.created_at < r.created_to
      and (r.key is null or event.key = r.key)
      and (r.tenant is null or event.tenant = r.tenant)
@@ -1632,6 +1764,20 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION walhook.masked_headers(headers jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select coalesce(
+    jsonb_object_agg(
+      h.key, case when h.key ~* '(auth|secret|token|passw|key|cookie|credential|session|signature)' then '"…"' else h.value end
+    ),
+    '{}'
+  )
+  from jsonb_each(headers) as h
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.matches(event_id uuid, tenant text DEFAULT NULL::text, max_rows integer DEFAULT 100)
  RETURNS TABLE(subscription_id uuid, matches boolean, reason text, url text, subscription_tenant text, state text, delivery_id bigint, delivery_state text)
  LANGUAGE plpgsql
@@ -1757,6 +1903,23 @@ CREATE OR REPLACE FUNCTION walhook.order_key(ordering text, key text)
  STABLE PARALLEL SAFE
 AS $function$ select case when ordering = 'key' then left(encode(sha256(convert_to(key, 'UTF8')), 'hex'), 32)::uuid end $function$;
 
+CREATE OR REPLACE FUNCTION walhook.overlap_of(duration text)
+ RETURNS interval
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  longest constant bigint := 365 * 86400000::bigint;
+  ms constant bigint := walhook.duration_ms(duration);
+begin
+  if duration is not null and not coalesce(ms between 0 and longest, false) then
+    perform walhook.refuse('overlap', 'has to be a duration from 0s to 365d');
+  end if;
+  return coalesce(ms * interval '1 millisecond', interval '24 hours');
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION walhook.own_header_names(s walhook.subscriptions)
  RETURNS text[]
  LANGUAGE sql
@@ -1834,6 +1997,59 @@ begin
   insert into walhook.outbox (id, type, key, tenant, payload, headers)
   values (event_id, publish.type, publish.key, publish.tenant, publish.payload, publish.headers);
   return event_id;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.read_filter(filter text)
+ RETURNS jsonpath
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  path jsonpath;
+begin
+  begin
+    path := filter::jsonpath;
+  exception
+    when data_exception or syntax_error or program_limit_exceeded then
+      perform walhook.refuse('filter', 'cannot be read: ' || sqlerrm);
+  end;
+  if not walhook.is_filter_predicate(path) then
+    perform walhook.refuse('filter', 'has to be a predicate like $.amount > 100, not a path that selects something');
+  end if;
+  return path;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.read_subscription(base walhook.subscriptions, options jsonb)
+ RETURNS walhook.subscriptions
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  option record;
+begin
+  if jsonb_typeof(options) is distinct from 'object' then
+    perform walhook.refuse('options', 'has to be an object like {"timeout":"5s"}');
+  end if;
+  for option in select o.key as name, o.value from jsonb_each(options) as o order by o.key loop
+    if option.name <> all (walhook.subscription_options()) then
+      perform walhook.refuse(option.name, 'is no option of a subscription');
+    end if;
+    begin
+      base := jsonb_populate_record(base, jsonb_build_object(option.name, option.value));
+    exception
+      -- The message alone: the detail would quote the value.
+      when data_exception or syntax_error or datatype_mismatch or program_limit_exceeded then
+        perform walhook.refuse(option.name, 'cannot be read: ' || sqlerrm);
+    end;
+    if option.name in ('ed25519_key', 'auth', 'tls') and option.value #>> '{}' like 'enc:%' then
+      perform walhook.refuse(option.name, 'has to be plain: Walhook seals it');
+    end if;
+  end loop;
+  return base;
 end
 $function$;
 
@@ -2370,7 +2586,7 @@ begin
 end
 $function$;
 
-CREATE OR REPLACE FUNCTION walhook.subscribe(OUT id uuid, url text, event_types text[] DEFAULT '{*}'::text[], tenant text DEFAULT NULL::text, filter jsonpath DEFAULT NULL::jsonpath, description text DEFAULT NULL::text, INOUT secret text DEFAULT NULL::text, timeout text DEFAULT NULL::text, retry_schedule text[] DEFAULT NULL::text[], retry_on text DEFAULT NULL::text, method text DEFAULT NULL::text, body text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, forward_headers text[] DEFAULT NULL::text[], signature text[] DEFAULT NULL::text[], signature_header text DEFAULT NULL::text, header_prefix text DEFAULT NULL::text, ed25519_key text DEFAULT NULL::text, auth text DEFAULT NULL::text, tls text DEFAULT NULL::text, handshake boolean DEFAULT NULL::boolean, batch jsonb DEFAULT NULL::jsonb, ordering text DEFAULT NULL::text, on_dead text DEFAULT NULL::text, rate_limit text DEFAULT NULL::text, max_in_flight integer DEFAULT NULL::integer, ttl text DEFAULT NULL::text, disable_after text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION walhook.subscribe(OUT id uuid, url text, event_types text[] DEFAULT '{*}'::text[], tenant text DEFAULT NULL::text, filter jsonpath DEFAULT NULL::jsonpath, description text DEFAULT NULL::text, INOUT secret text DEFAULT NULL::text, timeout text DEFAULT NULL::text, retry_schedule text[] DEFAULT NULL::text[], retry_on text DEFAULT NULL::text, method text DEFAULT NULL::text, body text DEFAULT NULL::text, headers jsonb DEFAULT NULL::jsonb, forward_headers text[] DEFAULT NULL::text[], signature text[] DEFAULT NULL::text[], signature_header text DEFAULT NULL::text, header_prefix text DEFAULT NULL::text, ed25519_key text DEFAULT NULL::text, auth text DEFAULT NULL::text, tls text DEFAULT NULL::text, handshake boolean DEFAULT NULL::boolean, batch jsonb DEFAULT NULL::jsonb, ordering text DEFAULT NULL::text, on_dead text DEFAULT NULL::text, rate_limit text DEFAULT NULL::text, max_in_flight integer DEFAULT NULL::integer, ttl text DEFAULT NULL::text, disable_after text DEFAULT NULL::text, name text DEFAULT NULL::text)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2383,9 +2599,10 @@ begin
   if auth like 'enc:%' then perform walhook.refuse('auth', 'has to be plain: Walhook seals it'); end if;
   if tls like 'enc:%' then perform walhook.refuse('tls', 'has to be plain: Walhook seals it'); end if;
   -- Which texts can be its secret depends on its signature, which it gets below.
-  insert into walhook.subscriptions as s (url, event_types, tenant, filter, description, secret)
+  insert into walhook.subscriptions as s (name, url, event_types, tenant, filter, description, secret)
   values (
-    subscribe.url, subscribe.event_types, subscribe.tenant, subscribe.filter, subscribe.description, walhook.new_secret()
+    subscribe.name, subscribe.url, subscribe.event_types, subscribe.tenant, subscribe.filter, subscribe.description,
+    walhook.new_secret()
   )
   returning s.id into subscribe.id;
   -- The defaults stand in the table, and nowhere else.
@@ -2455,6 +2672,23 @@ CREATE OR REPLACE FUNCTION walhook.subscription_match_keys(tenant text, event_ty
  IMMUTABLE PARALLEL SAFE
 AS $function$ select coalesce(array_agg(coalesce(tenant, '') || ':' || p), '{}') from unnest(event_types) as p $function$;
 
+CREATE OR REPLACE FUNCTION walhook.subscription_options()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select '{
+    name,tenant,url,description,event_types,filter,timeout,retry_schedule,retry_on,method,body,headers,forward_headers,signature,
+    signature_header,header_prefix,ed25519_key,auth,tls,handshake,batch,ordering,on_dead,rate_limit,max_in_flight,ttl,disable_after
+  }'::text[]
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.subscription_version(s walhook.subscriptions)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select (extract(epoch from s.updated_at) * 1000000)::bigint::text $function$;
+
 CREATE OR REPLACE FUNCTION walhook.tell_operators(type text, key text, facts jsonb)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -2469,6 +2703,33 @@ exception
   when integrity_constraint_violation or data_exception or raise_exception then
     raise warning 'an event % could not be written: %', tell_operators.type, sqlerrm;
     return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.test_subscription(id uuid, OUT event_id uuid, OUT delivery_id bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  s walhook.subscriptions;
+begin
+  select * into s from walhook.subscriptions as t where t.id = test_subscription.id for key share;
+  if not found then
+    raise exception 'there is no subscription %', test_subscription.id using errcode = 'no_data_found';
+  end if;
+  if s.state <> 'active' then
+    raise exception 'state has to be active for a test, and is %', s.state || coalesce(' (' || s.state_reason || ')', '')
+      using errcode = 'object_not_in_prerequisite_state', column = 'state';
+  end if;
+  event_id := walhook.publish(
+    'walhook.test',
+    json_build_object('subscription_id', s.id, 'message', 'A test: nothing has happened.'),
+    tenant => s.tenant
+  );
+  insert into walhook.deliveries (event_id, subscription_id, next_attempt_at)
+  values (test_subscription.event_id, s.id, now())
+  returning deliveries.id into delivery_id;
 end
 $function$;
 
@@ -2501,6 +2762,47 @@ begin
   new.updated_at := case when new.updated_at is null then old.updated_at else now() end;
   return new;
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.try_filter(filter text, event_types text[] DEFAULT NULL::text[], tenant text DEFAULT NULL::text, most integer DEFAULT 50)
+ RETURNS TABLE(event_id uuid, type text, key text, event_tenant text, created_at timestamp with time zone, matches boolean, payload text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  path constant jsonpath := walhook.read_filter(filter);
+  looked_through constant integer := 10000;
+begin
+  if event_types is not null and not walhook.are_event_type_patterns(event_types) then
+    perform walhook.refuse('event_types', 'has to be 1 to 100 patterns like order.created, order.* or *');
+  end if;
+  if most is null or most not between 1 and 1000 then
+    perform walhook.refuse('most', 'has to be 1 to 1000');
+  end if;
+  return query
+    select n.id, n.type, n.key, n.tenant, n.created_at, walhook.filter_matches(path, n.payload::text), left(n.payload::text, 1000)
+    from (select * from walhook.outbox as o order by o.created_at desc, o.id desc limit looked_through) as n
+    where (try_filter.tenant is null or n.tenant = try_filter.tenant)
+      and n.expunged_at is null
+      and walhook.event_match_keys(n.type, null) && walhook.subscription_match_keys(null, coalesce(try_filter.event_types, '{*}'))
+    order by n.created_at desc, n.id desc
+    limit most;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.unmasked_headers(headers jsonb, before jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case
+    when jsonb_typeof(headers) = 'object' then (
+      select coalesce(jsonb_object_agg(h.key, case when h.value = '"…"' then coalesce(before -> h.key, h.value) else h.value end), '{}')
+      from jsonb_each(headers) as h
+    )
+    else headers
+  end
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.url_origin(url text)
@@ -2726,6 +3028,52 @@ $function$;
 --   last_delivered_at timestamp with time zone
 -- )
 
+-- view walhook.subscription_overview, defined in sql/views.sql (
+--   id uuid
+--   name text
+--   tenant text
+--   url text
+--   description text
+--   event_types text[]
+--   filter jsonpath
+--   state text
+--   state_reason text
+--   secret_preview text
+--   previous_secret_until timestamp with time zone
+--   ed25519_public_key text
+--   method text
+--   body text
+--   headers jsonb
+--   forward_headers text[]
+--   signature text[]
+--   signature_header text
+--   header_prefix text
+--   has_auth boolean
+--   has_tls boolean
+--   handshake boolean
+--   batch jsonb
+--   ordering text
+--   on_dead text
+--   rate_limit text
+--   max_in_flight integer
+--   timeout text
+--   retry_schedule text[]
+--   retry_on text
+--   ttl text
+--   disable_after text
+--   signs_as uuid
+--   created_at timestamp with time zone
+--   updated_at timestamp with time zone
+--   version text
+--   failing_since timestamp with time zone
+--   failures_in_a_row integer
+--   pending bigint
+--   dead bigint
+--   oldest_pending_at timestamp with time zone
+--   last_delivered_at timestamp with time zone
+--   recent jsonb
+-- )
+
 -- view walhook.subscription_stats, defined in sql/views.sql (
 --   id uuid
 --   tenant text
@@ -2893,6 +3241,13 @@ comment on column walhook.retention.table_name is 'In schema walhook.';
 comment on column walhook.session_secret.created_at is 'When it was made.';
 comment on column walhook.session_secret.is_the_one is 'True: there is one row at most.';
 comment on column walhook.session_secret.secret is 'Random; used together with WALHOOK_ENCRYPTION_KEY where there is one.';
+comment on column walhook.subscription_overview.dead is 'Dead letters; 10000 stands for that many or more.';
+comment on column walhook.subscription_overview.headers is 'As in walhook.subscriptions, with … for each value whose name sounds like a secret.';
+comment on column walhook.subscription_overview.last_delivered_at is 'When something was last delivered, of its newest 1,000 deliveries.';
+comment on column walhook.subscription_overview.oldest_pending_at is 'Since when the oldest is owed, of the 1,000 that are due first.';
+comment on column walhook.subscription_overview.pending is 'Deliveries that are still owed; 10000 stands for that many or more.';
+comment on column walhook.subscription_overview.recent is 'The last 20 attempts of its newest deliveries, the newest first: delivery_id, attempt, at, duration_ms, status, error, outcome (delivered or failed).';
+comment on column walhook.subscription_overview.version is 'Another text after each change; walhook.change_subscription compares it.';
 comment on column walhook.subscriptions.active_from_lsn is 'Receives the events whose transaction committed after this position of the write-ahead log.';
 comment on column walhook.subscriptions.active_from_xid is 'For events whose place in the log is unknown: owed those of this transaction and later ones. What was open when the subscription was made counts as later.';
 comment on column walhook.subscriptions.auth is 'Credentials, as JSON text or sealed: {"type":"basic","username":…,"password":…}, {"type":"bearer","token":…}, or {"type":"oauth2","token_url":…,"client_id":…,"client_secret":…,"scope":…}.';
@@ -2913,6 +3268,7 @@ comment on column walhook.subscriptions.id is 'Stands in walhook.deliveries and 
 comment on column walhook.subscriptions.match_keys is 'tenant:pattern keys, for the index that finds the subscriptions of an event.';
 comment on column walhook.subscriptions.max_in_flight is 'Requests at one time, from each replica, where that is fewer than WALHOOK_MAX_IN_FLIGHT_PER_ENDPOINT.';
 comment on column walhook.subscriptions.method is 'POST or PUT.';
+comment on column walhook.subscriptions.name is 'What people call it, and by what a configuration file knows it: unique within its tenant, or among those without one. Null where nobody named it.';
 comment on column walhook.subscriptions.on_dead is 'With ordering by key: whether a dead delivery blocks those behind it (block) or not (skip).';
 comment on column walhook.subscriptions.ordering is 'none, or key: events of one key one at a time, in commit order.';
 comment on column walhook.subscriptions.previous_secret is 'The secret before the last rotation, plain or sealed; requests are signed with both until previous_secret_until.';
@@ -2943,10 +3299,12 @@ comment on function walhook.can_sign(text,text[]) is 'Whether a secret, plain or
 comment on function walhook.cancel(bigint) is 'Cancels a delivery that is pending: an attempt that has not begun does not begin, here at once and on other replicas within a second. One that is under way ends as it does, and a 2xx counts. One that is cancelled already is left so; walhook.resend puts it back.';
 comment on function walhook.cancel_deliveries_of_subscription() is 'Cancels what a deleted subscription was still owed, and forgets what was counted of it.';
 comment on function walhook.certificates_rule(text) is 'Which rule a text breaks that is to be certificates; null where it breaks none.';
+comment on function walhook.change_subscription(uuid,jsonb,text) is 'Changes the options that are named, {"timeout": "5s", "ttl": null}; null makes one what it is by default. With a version, only if nobody changed it since (SQLSTATE WH412).';
 comment on function walhook.check_access(walhook.subscriptions) is 'Refuses what cannot be credentials, certificates or a handshake.';
 comment on function walhook.check_batch(walhook.subscriptions) is 'Refuses what cannot be a batch, or cannot be sent as one.';
 comment on function walhook.check_event_type() is 'Refuses what cannot be an event type, naming the field and the rule.';
 comment on function walhook.check_lifetime(walhook.subscriptions) is 'Refuses what cannot be the time that an event or a failing subscription has.';
+comment on function walhook.check_name(walhook.subscriptions) is 'Refuses what cannot be a name, and one that is taken.';
 comment on function walhook.check_ordering(walhook.subscriptions) is 'Refuses what cannot be an order.';
 comment on function walhook.check_pace(walhook.subscriptions) is 'Refuses what cannot be a limit.';
 comment on function walhook.check_replay(walhook.replays,text) is 'Refuses what cannot be replayed, naming the field and the rule.';
@@ -2962,7 +3320,10 @@ comment on function walhook.count_cancelled(uuid,bigint) is 'For what cancels de
 comment on function walhook.count_replay(walhook.replays) is 'How many deliveries a replay would send again or make, and how old the oldest event is.';
 comment on function walhook.counts_within(interval,uuid,text) is 'The counters of a period that ends now: of one subscription, of those of a tenant, or of all together.';
 comment on function walhook.create_api_key(text,text,text,timestamp with time zone) is 'Makes a key for the HTTP API and shows it, this once. scope: publish, read, operate or admin. With a tenant it sees and writes only what is that tenant''s.';
+comment on function walhook.create_subscription(jsonb,text) is 'walhook.subscribe for programs: {"url": …} with any other options. Returns the id and the signing secret, which is shown this once.';
 comment on function walhook.credentials_rule(text) is 'Which rule a text breaks that is to be credentials; null where it breaks none.';
+comment on function walhook.default_of_option(text) is 'What a column of walhook.subscriptions holds where nobody says anything; JSON''s null where that is nothing.';
+comment on function walhook.delete_subscription(uuid,text) is 'Deletes a subscription. What it was still owed is cancelled, and stays visible. With a version, only if nobody changed it since (SQLSTATE WH412).';
 comment on function walhook.deliver_at(text,timestamp with time zone) is 'When an event with this deliver_after in its headers is due: a duration counts from its creation, a time is RFC 3339, and a year is the most. Null for what is neither.';
 comment on function walhook.drop_attempt_partitions(interval) is 'Drops the day partitions of attempts that are older than the interval; returns how many.';
 comment on function walhook.due_at(json,timestamp with time zone) is 'When an event with these headers is due, by their deliver_after; null where it is due at once.';
@@ -2991,6 +3352,7 @@ comment on function walhook.is_signing_secret(text) is 'Whether a text is a Stan
 comment on function walhook.latency_bound(integer) is 'What is in this bucket of a latency histogram took less, in milliseconds, and no less than the bound of the one before. The first is 0.';
 comment on function walhook.let_key_go_on() is 'When a delivery with an order_key ends: fetches the next of its key to the front, or lets a dead one block the key.';
 comment on function walhook.make_due(bigint) is 'What walhook.resend does, for a caller that wakes Walhook by itself: replays do, once for many.';
+comment on function walhook.masked_headers(jsonb) is 'Headers of one''s own with … in place of each value whose name sounds like a secret.';
 comment on function walhook.matches(uuid,text,integer) is 'Who gets an event, and why others do not: "event type", "tenant", "filter", "made after the event", "the catalog refused it" or "expunged". Those that match come first, with their deliveries; then near misses, up to max_rows in all. With a tenant, that tenant''s subscriptions only.';
 comment on function walhook.matching_subscriptions(text,text,json) is 'Who would get this event?';
 comment on function walhook.matching_subscriptions(text,text,text) is 'Who would get this event? The fan-out calls this very function. Subscriptions that are not active match too: their deliveries wait.';
@@ -2998,10 +3360,13 @@ comment on function walhook.new_api_key() is 'A fresh key for the HTTP API: 244 
 comment on function walhook.new_ed25519_key() is 'A fresh Ed25519 private key: a seed of 32 bytes, 244 bits of them from the server''s strong random source.';
 comment on function walhook.new_secret() is 'A fresh signing secret: 32 bytes, 244 bits of them from the server''s strong random source.';
 comment on function walhook.order_key(text,text) is 'What to write into deliveries.order_key for an event with this key and a subscription with this ordering.';
+comment on function walhook.overlap_of(text) is 'How long an old secret signs beside its successor: 24 hours where nobody says.';
 comment on function walhook.own_header_names(walhook.subscriptions) is 'What the headers are called that identify and sign a subscription''s requests, in lower case; a name that stands there twice is one too many.';
 comment on function walhook.pause(uuid,text) is 'Parks a subscription: its deliveries are recorded and wait. Nothing is dropped. Takes effect at once, on other replicas within a second.';
 comment on function walhook.percentile_ms(bigint[],double precision) is 'The latency that this share of a histogram stayed below: exact to the bucket, which is at most two fifths wide. Null where nothing was counted.';
 comment on function walhook.publish(text,json,text,text,json,uuid) is 'Writes an event to the outbox in the caller''s transaction and returns its id. Nothing is sent unless that transaction commits.';
+comment on function walhook.read_filter(text) is 'A text as a filter; refused, and named, where it is none.';
+comment on function walhook.read_subscription(walhook.subscriptions,jsonb) is 'A row with these options in it, each a member of the object by its column''s name. What cannot be read is refused by that name.';
 comment on function walhook.refuse(text,text) is 'Raises invalid_parameter_value for one field.';
 comment on function walhook.release_event(uuid) is 'Sends a dead event on its way to the subscriptions that it is owed to, those that were there when it was committed; returns how many. It is not checked again: that is your word.';
 comment on function walhook.release_key(bigint) is 'The same, by the id of the dead delivery: of use where the outbox no longer has its key.';
@@ -3019,14 +3384,19 @@ comment on function walhook.stats_from(interval) is 'Where the statistics of a p
 comment on function walhook.stats_series(interval,uuid,text) is 'The same, point by point, for a chart: every step of the period, the present one being under way.';
 comment on function walhook.stats_step(interval) is 'How far apart the points of a series over this period are: up to an hour a minute, up to a day a quarter of an hour, up to a week an hour.';
 comment on function walhook.stop_replay(bigint) is 'Stops a replay that is running: nothing more is made due. What has been is sent. One that is over stays as it is.';
-comment on function walhook.subscribe(text,text[],text,jsonpath,text,text,text,text[],text,text,text,jsonb,text[],text[],text,text,text,text,text,boolean,jsonb,text,text,text,integer,text,text) is 'Makes a subscription; returns its id and its signing secret, which is shown this once. It receives the events committed from now on. Each option is a column of walhook.subscriptions.';
+comment on function walhook.subscribe(text,text[],text,jsonpath,text,text,text,text[],text,text,text,jsonb,text[],text[],text,text,text,text,text,boolean,jsonb,text,text,text,integer,text,text,text) is 'Makes a subscription; returns its id and its signing secret, which is shown this once. It receives the events committed from now on. Each option is a column of walhook.subscriptions.';
 comment on function walhook.subscribe_replay(bigint,uuid,text) is 'Makes the subscription that a replay to another URL fills: no event matches it by itself, and it signs as the one that it stands for.';
 comment on function walhook.subscription_facts(walhook.subscriptions) is 'What an operator event says of a subscription: nothing that is a secret.';
 comment on function walhook.subscription_match_keys(text,text[]) is 'The tenant:pattern keys under which a subscription is indexed.';
+comment on function walhook.subscription_options() is 'The columns of walhook.subscriptions that a person chooses. The secret is not among them: it is given when one is made, and rotated.';
+comment on function walhook.subscription_version(walhook.subscriptions) is 'Another text after each change, and the same while Walhook seals what is in the row.';
 comment on function walhook.sum_buckets(bigint[]) is 'The sum of histograms.';
 comment on function walhook.tell_operators(text,text,jsonb) is 'Writes an event of the tenant walhook and returns its id; null, and nothing is written, where nobody asks for such events.';
+comment on function walhook.test_subscription(uuid) is 'Sends an event walhook.test to this subscription and no other, whatever its patterns and filter, once the transaction commits. What becomes of it stands in walhook.delivery_status like any other delivery.';
 comment on function walhook.text_members(text) is 'A JSON object whose values are all texts; null where the text is something else.';
 comment on function walhook.touch_subscription() is 'Keeps subscriptions.updated_at; an update that sets it to null leaves it as it was.';
+comment on function walhook.try_filter(text,text[],text,integer) is 'Which of the most recent events a filter would let pass: those of these types and this tenant, of the newest 10,000. The payload is its first 1,000 characters.';
+comment on function walhook.unmasked_headers(jsonb,jsonb) is 'Headers as somebody sends them back, with each … replaced by what was there before.';
 comment on function walhook.url_origin(text) is 'Scheme, host and port of a URL: user, path and query may be secrets.';
 comment on function walhook.uuidv7() is 'A time-ordered UUID (version 7): milliseconds since 1970, then random bits. The default of outbox.id.';
 comment on function walhook.wake(uuid) is 'Has Walhook look at a subscription and what it is owed as soon as the caller''s transaction has committed, rather than within a second. It changes nothing.';
@@ -3061,6 +3431,7 @@ comment on view walhook.replica_status is 'Processes of Walhook, and which of th
 comment on view walhook.slot_health is 'The replication slot: whether it is there and used, and how much write-ahead log it makes Postgres keep. state is missing, reserved, extended, unreserved or lost.';
 comment on view walhook.space is 'What each table takes on disk, by partition where there are any. Rows are estimates of the last vacuum or analyze; oldest_at is that of the row with the lowest id.';
 comment on view walhook.subscription_health is 'Each subscription with what is owed to it and what became of the rest: pending and dead as they are now, delivered ever since (a counter, a few seconds old).';
+comment on view walhook.subscription_overview is 'Each subscription with all its options, how it fares, and none of its secrets. Looks into indexes only: see the columns for where it stops counting.';
 comment on view walhook.subscription_stats is 'Each subscription with how its attempts went in the last day and week. walhook.stats says more of one.';
 
 grant execute on function walhook.emit(text,json,text,text,json,uuid) to public;

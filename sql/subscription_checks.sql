@@ -32,6 +32,30 @@ end
 $$;
 comment on function walhook.check_wish(walhook.subscriptions) is 'Refuses what cannot be an endpoint or a wish for events.';
 
+create or replace function walhook.check_name(s walhook.subscriptions) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if s.name is null then return; end if;
+  if length(s.name) not between 1 and 100 or s.name <> btrim(s.name) or s.name ~ '[\x01-\x1f\x7f]' then
+    perform walhook.refuse('name', 'has to be 1 to 100 characters, with no control characters and no space at its ends');
+  end if;
+  if s.name ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    perform walhook.refuse('name', 'has to be told apart from an id');
+  end if;
+  -- The index is what holds; this says it in a sentence.
+  if exists (
+    select
+    from walhook.subscriptions as o
+    where o.name = s.name and coalesce(o.tenant, '') = coalesce(s.tenant, '') and o.id <> s.id
+  ) then
+    raise exception 'name is taken by another subscription of this tenant' using errcode = 'unique_violation', column = 'name';
+  end if;
+end
+$$;
+comment on function walhook.check_name(walhook.subscriptions) is 'Refuses what cannot be a name, and one that is taken.';
+
 create or replace function walhook.check_secrets(s walhook.subscriptions) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -317,6 +341,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform walhook.check_wish(new);
+  perform walhook.check_name(new);
   perform walhook.check_secrets(new);
   perform walhook.check_retries(new);
   perform walhook.check_request(new);

@@ -82,7 +82,7 @@ function problemOfDatabase(error: unknown): Problem | undefined {
   if (refused !== undefined) {
     const { kind, field, message } = refused
     const errors = field === undefined ? [] : [{ field, detail: message }]
-    return new Problem(kind === 'invalid' ? 'invalid' : kind, sentence(message), { errors })
+    return new Problem(kind === 'stale' ? 'precondition_failed' : kind, sentence(message), { errors })
   }
   if (isStatementTimeout(error)) return unavailable('The database took too long to answer.')
   return isDatabaseError(error) && isTransient(error)

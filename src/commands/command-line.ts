@@ -20,6 +20,7 @@ import { addReplay } from './replay.ts'
 import { addResend } from './resend.ts'
 import { addRun } from './run.ts'
 import { addSubscribe } from './subscribe.ts'
+import { addSubscriptions } from './subscriptions.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A server's message may quote a value of any length. */
@@ -59,6 +60,7 @@ function program(context: CommandContext): Command {
   addMigrate(walhook, context)
   addDoctor(walhook, context)
   addSubscribe(walhook, context)
+  addSubscriptions(walhook, context)
   addPublish(walhook, context)
   addDeliveries(walhook, context)
   addResend(walhook, context)

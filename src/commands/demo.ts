@@ -8,7 +8,7 @@ import { type Config, parseConfig } from '../config.ts'
 import { WalhookError } from '../lifecycle/errors.ts'
 import { Database } from '../store/database.ts'
 import { countDeliveries, listDeliveries } from '../store/delivery-reports.ts'
-import { subscribe } from '../store/subscriptions.ts'
+import { createSubscription } from '../store/subscription-changes.ts'
 import type { CommandContext } from './command.ts'
 import { Shop, type WrittenEvent } from './demo/application.ts'
 import { checkStory, debtsOf } from './demo/check.ts'
@@ -101,11 +101,11 @@ function settings(url: string): Config {
 async function subscribeEndpoints(database: Database, receiver: Receiver): Promise<void> {
   for (const name of ENDPOINT_NAMES) {
     const { eventTypes, filter, retrySchedule } = ENDPOINTS[name]
-    const { secret } = await subscribe(database, {
+    const { secret } = await createSubscription(database, {
       url: receiver.url(name),
-      eventTypes,
+      event_types: eventTypes,
       filter,
-      retrySchedule,
+      retry_schedule: retrySchedule,
       description: `demo: ${name}`,
     })
     receiver.trust(name, secret)

@@ -53,7 +53,11 @@ function refusal(error: unknown, field: string): unknown {
   if (refused === undefined) return error
   if (refused.kind === 'not_found') return new WalhookError('not_found', refused.message)
   const message = refused.field === undefined ? `${field}: ${refused.message}` : refused.message
-  return new WalhookError('invalid_input', message)
+  return new WalhookError(
+    'invalid_input',
+    message,
+    refused.kind === 'stale' ? { remedy: 'Look at it as it is now, and decide anew.' } : {},
+  )
 }
 
 export function invalidInput(message: string, remedy?: string): WalhookError {

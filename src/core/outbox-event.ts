@@ -34,6 +34,11 @@ export function isOperatorEvent({ type }: Pick<OutboxEvent, 'type'>): boolean {
   return type.startsWith('walhook.')
 }
 
+/** One that belongs to a single subscription, with which it was made: nobody else gets it, and it goes by itself. */
+export function isTestEvent({ type }: Pick<OutboxEvent, 'type'>): boolean {
+  return type === 'walhook.test'
+}
+
 /** `now` in unix milliseconds. */
 export function isExpired(
   { timestamp }: Pick<OutboxEvent, 'timestamp'>,

@@ -4,7 +4,7 @@ import type { SentBatch } from '../core/sent-batch.ts'
 import { nextStep, withinPatience } from '../core/retry-schedule.ts'
 import type { Subscription } from '../core/subscription.ts'
 import { batchRequest, webhookRequest, type WireOptions } from '../core/webhook-request.ts'
-import { isExpired, isOperatorEvent } from '../core/outbox-event.ts'
+import { isExpired, isOperatorEvent, isTestEvent } from '../core/outbox-event.ts'
 import type { Settlement } from '../store/settlement.ts'
 import { type HeldDelivery, latestStart, LEASE_MARGIN_MS, type Parcel } from './held-delivery.ts'
 import type { OutgoingRequest } from './webhook-client.ts'
@@ -81,7 +81,8 @@ export async function attempt(
     ports.giveBack(fresh)
     return undefined
   }
-  const batch = subscription.batch === undefined ? undefined : batchOf(fresh, ports)
+  const isByItself = subscription.batch === undefined || isTestEvent(fresh[0].event)
+  const batch = isByItself ? undefined : batchOf(fresh, ports)
   const startedAt = ports.now()
   const watch = ports.watch(fresh, { url: subscription.url, batchId: batch?.id })
   const outgoing = requestFor(fresh, batch, subscription.url, { request, signers }, ports, watch.traceparent)

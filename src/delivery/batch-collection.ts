@@ -1,9 +1,10 @@
 /**
  * What of a batching subscription waits in memory, and when which of it goes together. Fresh deliveries are collected, those of
  * one attempt number by themselves, so that what failed together is due together. A batch that failed comes back
- * piece by piece and goes again as it was: whole, under its id, and never with others. Invariant: two deliveries in one batch are
+ * piece by piece and goes again as it was: whole, under its id, and never with others. A test is a batch of its own. Invariant: two deliveries in one batch are
  * two events, so what lapsed, and may have been claimed anew, leaves by itself.
  */
+import { isTestEvent } from '../core/outbox-event.ts'
 import { bytesInBatch, MAX_BATCH_BYTES } from '../core/sent-batch.ts'
 import type { Batching } from '../core/subscription.ts'
 import { type HeldDelivery, LEASE_MS, type Parcel } from './held-delivery.ts'
@@ -29,11 +30,14 @@ export class BatchCollection {
   }
 
   add(delivery: HeldDelivery): void {
-    const name = delivery.batch?.id ?? `${delivery.attempt} of ${delivery.scheduleFrom}`
+    const isTest = isTestEvent(delivery.event)
+    const name = isTest
+      ? `test ${delivery.id}`
+      : (delivery.batch?.id ?? `${delivery.attempt} of ${delivery.scheduleFrom}`)
     const lane = this.#lanes.get(name) ?? {
       deliveries: [],
       bytes: 0,
-      size: delivery.batch?.size,
+      size: isTest ? 1 : delivery.batch?.size,
       since: Infinity,
     }
     lane.deliveries.push(delivery)

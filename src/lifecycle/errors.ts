@@ -17,9 +17,11 @@ export type WalhookErrorCode =
   | 'stream_ended' // the replication connection ended; reconnect
   | 'not_found'
   | 'invalid_input'
+  | 'declined' // a person was asked, and did not say yes
   | 'port_taken'
   | 'replay_unfinished' // it failed or was stopped
   | 'problems_found' // doctor found some
+  | 'test_failed' // an endpoint did not accept a test
   | 'story_failed' // the demo's own check did not hold
 
 /** `message` says what happened and why; `remedy` says what to do. Both are safe to log: no secret, no payload. */

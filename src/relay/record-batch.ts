@@ -2,16 +2,17 @@
  * Records a batch: deliveries, dead events, malformed rows and the position in one transaction. A batch that Postgres refuses for
  * what is in it is halved until the row at fault stands alone; that one is recorded as malformed, and the rest goes on.
  */
-import type { OutboxEvent } from '../core/outbox-event.ts'
+import { isTestEvent, type OutboxEvent } from '../core/outbox-event.ts'
 import type { RelayPosition } from '../core/relay-position.ts'
 import { errorCode } from '../lifecycle/errors.ts'
 import { type Database, isRowsFault, isStatementTimeout, type Queryable } from '../store/database.ts'
 import { captureEvents } from '../store/captured-events.ts'
 import { recordDeadEvents } from '../store/dead-events.ts'
 import { readDelays } from '../store/delays.ts'
-import { fanOut, type RecordedDelivery, type Room } from '../store/fan-out.ts'
+import { type CommittedEvent, fanOut, type RecordedDelivery, type Room } from '../store/fan-out.ts'
 import type { RetryJob } from '../store/jobs.ts'
 import { advanceRelay, recordMalformed } from '../store/relay-ledger.ts'
+import { holdTests } from '../store/test-events.ts'
 import type { Judge, Judgement } from './judge-events.ts'
 import type { RelayBatch, RelayRow } from './relay-batch.ts'
 
@@ -133,8 +134,11 @@ async function recordAtOnce(
       tx,
       events.map(({ event }) => event),
     )
-    const recorded = await fanOut(tx, events, ledger.room(), delays)
-    await ledger.schedule(tx, recorded.flatMap(firstJob))
+    const room = ledger.room()
+    const fannedOut = await fanOut(tx, events, room, delays)
+    await ledger.schedule(tx, fannedOut.flatMap(firstJob))
+    const left = { ...room, deliveries: room.deliveries - fannedOut.length }
+    const recorded = [...fannedOut, ...(await holdTestsAmong(tx, events, left))]
     await recordDeadEvents(tx, dead)
     await recordMalformed(tx, ledger.slotName, malformed)
     await advanceRelay(tx, ledger.slotName, position, committedAt)
@@ -143,6 +147,16 @@ async function recordAtOnce(
   for (const event of misread) ledger.onMisreadDelay(event)
   for (const row of rows) if (row.parsed.kind === 'malformed') ledger.onMalformed(row, row.parsed.reason)
   return deliveries
+}
+
+/** They have their delivery, and the fan-out finds nobody for them. */
+async function holdTestsAmong(
+  tx: Queryable,
+  events: readonly CommittedEvent[],
+  room: Room,
+): Promise<readonly RecordedDelivery[]> {
+  const tests = events.flatMap(({ event }) => (isTestEvent(event) ? [event.id] : []))
+  return tests.length === 0 || room.deliveries <= 0 ? [] : holdTests(tx, tests, room)
 }
 
 function firstJob({ id, dueAt }: RecordedDelivery): RetryJob[] {

@@ -32,6 +32,9 @@ const REPEATABLE = [
   'stats.sql',
   'views.sql',
   'stats_views.sql',
+  'subscriptions.sql',
+  'test_events.sql',
+  'filters.sql',
   'space.sql',
   'grants.sql',
 ]

@@ -5,8 +5,8 @@
 import { errorCode, errorMessage } from '../lifecycle/errors.ts'
 
 export interface Refusal {
-  /** `conflict`: it is there already, or in another state. `invalid`: a rule says no. */
-  readonly kind: 'not_found' | 'conflict' | 'invalid'
+  /** `conflict`: with what is there, or the state that it is in. `stale`: it was changed meanwhile. `invalid`: a rule says no. */
+  readonly kind: 'not_found' | 'conflict' | 'stale' | 'invalid'
   /** The column, where Postgres names one. */
   readonly field: string | undefined
   /** A sentence; begins with the field where there is one. */
@@ -22,7 +22,9 @@ export function refusalOf(error: unknown): Refusal | undefined {
       return { kind: 'not_found', field: undefined, message: said }
     case '23505':
     case '55000': // not in a state for it
-      return { kind: 'conflict', field: undefined, message: said }
+      return { kind: 'conflict', field: textOf(error, 'column'), message: said }
+    case 'WH412':
+      return { kind: 'stale', field: undefined, message: said }
     case '23514': {
       const rule = ruleOf(error)
       return { kind: 'invalid', field: rule?.split(' ')[0], message: rule ?? said }
@@ -42,7 +44,7 @@ function ruleOf(error: unknown): string | undefined {
   return constraint.slice(table.length + 1).replaceAll('_', ' ')
 }
 
-/** `walhook.refuse` sets `column`, and begins its message with the field. */
+/** `walhook.refuse` sets `column`, and begins its message with the field; so does what raises a code of ours, WH…. */
 function textOf(error: unknown, name: string): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const value: unknown = Reflect.get(error, name)

@@ -1,10 +1,10 @@
 /** Finding a subscription by what it asks for, so that making it twice makes one. */
+import type { SubscriptionOptions } from '../core/subscription-options.ts'
 import type { Queryable } from './database.ts'
 
 export interface SubscriptionWish {
   readonly url: string
-  readonly eventTypes: readonly string[]
-  readonly tenant?: string | undefined
+  readonly options: SubscriptionOptions
 }
 
 export interface FoundSubscription {
@@ -22,7 +22,7 @@ export async function lockUrl(tx: Queryable, url: string): Promise<void> {
 /** The oldest with this URL, this tenant or none, and these event types in any order. */
 export async function findSubscription(
   tx: Queryable,
-  wish: SubscriptionWish,
+  { url, options }: SubscriptionWish,
 ): Promise<FoundSubscription | undefined> {
   const [found] = await tx.query<FoundSubscription>(
     /* sql */ `
@@ -34,12 +34,7 @@ export async function findSubscription(
       and tenant is not distinct from $3
     order by created_at, id
     limit 1`,
-    [wish.url, wish.eventTypes, wish.tenant ?? null],
+    [url, options.event_types ?? ['*'], options.tenant ?? null],
   )
   return found
-}
-
-/** Postgres reads the path and says what is wrong with it. */
-export async function checkFilter(db: Queryable, filter: string): Promise<void> {
-  await db.query('select $1::jsonpath', [filter])
 }

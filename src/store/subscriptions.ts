@@ -1,4 +1,4 @@
-/** Subscriptions as attempts read them, and what a person writes of them. */
+/** Subscriptions as attempts read them. */
 import type { KeyRing } from '../core/key-ring.ts'
 import { withinAllowedRate } from '../core/consent.ts'
 import { headerNames } from '../core/header-names.ts'
@@ -156,69 +156,4 @@ function signersOf(
     },
     { secrets: [...newest, ...previous], ed25519Key: own[0] },
   )
-}
-
-/** In the order of the statement's parameters. */
-const OPTIONS = [
-  'eventTypes',
-  'tenant',
-  'filter',
-  'description',
-  'secret',
-  'timeout',
-  'retrySchedule',
-  'retryOn',
-  'method',
-  'body',
-  'headers',
-  'forwardHeaders',
-  'signature',
-  'signatureHeader',
-  'headerPrefix',
-  'ed25519Key',
-  'auth',
-  'tls',
-  'handshake',
-  'batch',
-  'ordering',
-  'onDead',
-  'rateLimit',
-  'maxInFlight',
-  'ttl',
-  'disableAfter',
-] as const
-
-/** As a person wrote it: what can stand there is checked where it is stored. What is absent gets its default. */
-export interface NewSubscription extends Partial<
-  Record<(typeof OPTIONS)[number], string | readonly string[] | boolean | undefined>
-> {
-  readonly url: string
-  readonly eventTypes: readonly string[]
-  readonly tenant?: string | undefined
-  readonly filter?: string | undefined
-  readonly secret?: string | undefined
-}
-
-const SUBSCRIBE = /* sql */ `
-  select id, secret
-  from walhook.subscribe(
-    url => $1, event_types => $2, tenant => $3, filter => $4::jsonpath, description => $5,
-    secret => $6, timeout => $7, retry_schedule => $8, retry_on => $9, method => $10, body => $11,
-    headers => $12::jsonb, forward_headers => $13, signature => $14, signature_header => $15,
-    header_prefix => $16, ed25519_key => $17, auth => $18, tls => $19, handshake => $20::boolean,
-    batch => $21::jsonb, ordering => $22, on_dead => $23, rate_limit => $24,
-    max_in_flight => $25::integer, ttl => $26, disable_after => $27
-  )`
-
-/** Returns the secret, this once. Errors: Postgres's, with the column that is at fault. */
-export async function subscribe(
-  db: Queryable,
-  wish: NewSubscription,
-): Promise<{ id: string; secret: string }> {
-  const [made] = await db.query<{ id: string; secret: string }>(SUBSCRIBE, [
-    wish.url,
-    ...OPTIONS.map((option) => wish[option] ?? null),
-  ])
-  if (made === undefined) throw new Error('walhook.subscribe returned no row')
-  return made
 }

@@ -247,7 +247,7 @@ const REFUSALS: readonly (readonly [args: readonly string[], says: RegExp])[] = 
   [['subscribe', 'https://user:pass@example.com'], /url .*it carries credentials/],
   [['subscribe', 'https://e.com', '--event-types', ''], /event_types has to be 1 to 100 patterns/],
   [['subscribe', 'https://e.com', '--event-types', 'or der'], /event_types has to be/],
-  [['subscribe', 'https://e.com', '--filter', '$.a >'], /filter: syntax error/],
+  [['subscribe', 'https://e.com', '--filter', '$.a >'], /filter cannot be read: syntax error/],
   [['subscribe', 'https://e.com', '--filter', '$.a'], /filter has to be a predicate/],
   [['subscribe', 'https://e.com', '--tenant', ''], /tenant has to be 1 to 255/],
   [['subscribe', 'https://e.com', '--secret', 'whsec_c2hvcnQ='], /secret has to be whsec_/],

@@ -40,13 +40,14 @@ export async function walhook(
 export async function walhookHere(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  input = '',
 ): Promise<CommandResult> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const screens = [stdout, stderr] as unknown as [NodeJS.WriteStream, NodeJS.WriteStream] // as pipes are: no TTY
   const code = await runCommandLine(args, {
     environment,
     terminal: terminal(...screens, () => undefined),
-    input: () => Readable.from([]),
+    input: () => Readable.from(input === '' ? [] : [Buffer.from(input)]),
     stopped: () => new AbortController().signal,
     programName: 'walhook',
   })
@@ -55,7 +56,13 @@ export async function walhookHere(
   return watched(args, environment, { code, stdout: await text(stdout), stderr: await text(stderr) })
 }
 
-/** A secret is told by `subscribe` alone, on its standard output. */
+/** What makes a secret tells it, on its standard output, and nothing else does. */
+const TELL_SECRETS = ['subscribe', 'subscriptions create', 'subscriptions rotate-secret', 'apply']
+
+function tellsSecrets(args: readonly string[]): boolean {
+  return TELL_SECRETS.some((command) => args.join(' ').startsWith(command))
+}
+
 function watched(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -64,7 +71,7 @@ function watched(
   confideEnvironment(env)
   for (const said of [...args, result.stdout]) confideSecretsIn(said)
   watchOutput(`standard error of walhook ${args[0]}`, () => result.stderr)
-  if (args[0] !== 'subscribe') watchOutput(`standard output of walhook ${args[0]}`, () => result.stdout)
+  if (!tellsSecrets(args)) watchOutput(`standard output of walhook ${args[0]}`, () => result.stdout)
   return result
 }
 
@@ -75,6 +82,16 @@ export async function walhookJson(
   input: string | Uint8Array = '',
 ): Promise<unknown> {
   const { code, stdout, stderr } = await walhook([...args, '--json'], env, input)
+  if (code !== 0) throw new Error(`walhook ${args.join(' ')} ended with ${code}:\n${stderr}`)
+  return JSON.parse(stdout)
+}
+
+/** The same without a process. */
+export async function walhookHereJson(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
+  const { code, stdout, stderr } = await walhookHere([...args, '--json'], env)
   if (code !== 0) throw new Error(`walhook ${args.join(' ')} ended with ${code}:\n${stderr}`)
   return JSON.parse(stdout)
 }
