@@ -7,6 +7,8 @@ import { addEventTypeRoutes } from './event-types.ts'
 import { addMeRoutes } from './me.ts'
 import { addPortalLinkRoutes, addSessionRoutes } from './portal-links.ts'
 import { addProbes, type ProbePorts } from './probes.ts'
+import { addSubscriptionActionRoutes } from './subscription-actions.ts'
+import { addSubscriptionRoutes } from './subscriptions.ts'
 
 /** What routes need of the rest of the process. */
 export interface ApiPorts extends AuthenticationPorts, ProbePorts {
@@ -21,4 +23,6 @@ export function addRoutes(app: ApiApp, ports: ApiPorts): void {
   addEventTypeRoutes(app, ports)
   addPortalLinkRoutes(app, ports)
   addSessionRoutes(app, ports)
+  addSubscriptionRoutes(app, ports)
+  addSubscriptionActionRoutes(app, ports)
 }

@@ -193,3 +193,19 @@ function time<Text extends string | null>(text: Text): Text | string {
 function asText(json: string): string {
   return json.replace('T', ' ').replace(/\+00:00$/, '+00')
 }
+
+const LOCK = /* sql */ `
+  select id
+  from walhook.subscriptions
+  where id = $1 and ($2::text is null or tenant = $2)
+  for no key update`
+
+/** The same as it is until the transaction ends: whoever compares a version before changing it needs that. */
+export async function lockSubscription(
+  tx: Queryable,
+  id: string,
+  tenant: string | null,
+): Promise<SubscriptionOverview | undefined> {
+  const [locked] = await tx.query<{ id: string }>(LOCK, [id, tenant])
+  return locked && findSubscriptionById(tx, id, tenant)
+}

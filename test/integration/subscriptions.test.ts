@@ -23,12 +23,13 @@ function envOf(db: TestDatabase): Readonly<Record<string, string>> {
 test('what is made is shown with every option, by name or id, and none of its secrets', async ({ db }) => {
   const env = envOf(db)
   const made = (await walhookHereJson(
-    [
-      ...['subscriptions', 'create', 'https://example.com/hook', '--name', 'accounting', '--tenant', 'acme'],
-      ...['--event-types', 'order.*,invoice.issued', '--filter', '$.amount > 100', '--secret', SECRET],
-      ...['--headers', '{"x-team":"billing","X-Api-Key":"open sesame"}', '--batch', '{"max_events":7}'],
-      ...['--auth', '{"type":"bearer","token":"tok-3f9c2a7d"}', '--handshake', '--ttl', '2d'],
-    ],
+    (
+      'subscriptions create https://example.com/hook --name accounting --tenant acme --event-types order.*,invoice.issued ' +
+      `--secret ${SECRET} --batch {"max_events":7} --handshake --ttl 2d`
+    )
+      .split(' ')
+      .concat('--filter', '$.amount > 100', '--headers', '{"x-team":"billing","X-Api-Key":"open sesame"}')
+      .concat('--auth', '{"type":"bearer","token":"tok-3f9c2a7d"}'),
     env,
   )) as { id: string; secret: string; created: boolean }
   expect(made).toEqual({ id: expect.any(String), secret: SECRET, created: true })

@@ -49,7 +49,7 @@ test('a test arrives at its subscription alone, signed and at once, whatever it 
   })
   expect(request?.headers['walhook-event-type']).toBe('walhook.test')
   expect(await untilSettled(db, 1)).toMatchObject([
-    { id: sent?.delivery_id, state: 'delivered', attempts: 1, subscription_id: id, last_status: 200 },
+    { id: sent?.delivery_id, state: 'delivered', attempts: 1, subscription_id: id, last_status: 204 },
   ])
 
   // Whatever looks for somebody who is owed an event: the search after a gap, a backfill, a replay, and who asks.
