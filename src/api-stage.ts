@@ -1,6 +1,7 @@
 /** The HTTP surface, wired: its own few connections, so that what it is asked starves neither the relay nor deliveries. */
 import { type ApiServer, serveApi } from './api/server.ts'
 import type { Config } from './config.ts'
+import type { LiveHints } from './live-hints.ts'
 import type { SlotWatch } from './slot-watch.ts'
 import { Database } from './store/database.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -20,12 +21,13 @@ export interface ApiStageParts {
   readonly relay: { readonly role: () => string; readonly problems: () => readonly string[] }
   readonly slot: SlotWatch
   readonly metrics: Metrics
+  readonly hints: LiveHints
   readonly logger: Logger
 }
 
 /** Errors: `port_taken`. */
 export async function apiStage(parts: ApiStageParts): Promise<ApiServer> {
-  const { config, database, relay, slot, metrics, logger } = parts
+  const { config, database, relay, slot, metrics, hints, logger } = parts
   await using opened = new AsyncDisposableStack()
   // Connects when it is first asked something.
   const own = opened.use(
@@ -43,6 +45,7 @@ export async function apiStage(parts: ApiStageParts): Promise<ApiServer> {
       config.listen,
       {
         database: own,
+        hints,
         adminToken: config.adminToken,
         encryptionKeys: config.encryptionKeys,
         role: relay.role,

@@ -17,6 +17,7 @@ import { WebhookClient } from './delivery/webhook-client.ts'
 import { endpointAccess } from './endpoint-access.ts'
 import { freshDeliveries, type RelaySpans } from './fresh-deliveries.ts'
 import { reportExpired, reportHealth } from './health-report.ts'
+import type { LiveHints } from './live-hints.ts'
 import type { Recorded } from './relay/record-batch.ts'
 import { reportUnreadable } from './secrets-at-rest.ts'
 import { type Database, isTransient } from './store/database.ts'
@@ -54,6 +55,7 @@ export interface DeliveryStageParts {
   readonly tracing: Tracing | undefined
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly hints: LiveHints
 }
 
 const MAX_HELD = 10_000
@@ -73,6 +75,7 @@ export function deliveryStage({
   tracing,
   logger,
   metrics,
+  hints,
 }: DeliveryStageParts): DeliveryStage {
   const now = (): number => performance.now()
   const stopping = new AbortController()
@@ -103,7 +106,7 @@ export function deliveryStage({
     settle: async (settlements) => {
       const { deliveries, changes } = await settle(database, jobs, settlements)
       metrics.deliveries.settled(settlements.length)
-      for (const change of changes) reportHealth(change, logger, metrics)
+      for (const change of changes) reportHealth(change, logger, metrics, hints)
       return deliveries
     },
     isTransient,
@@ -200,6 +203,7 @@ export function deliveryStage({
     if (settled?.letsGoOn === true) backlog.expect([outcome.settlement.subscriptionId])
     if (settled?.nextAttemptAt != null) clock.expect(settled.nextAttemptAt)
     reportAttempt(outcome, settled, logger, metrics, counting)
+    hints.delivery(outcome.settlement.subscriptionId, outcome.delivery.event.tenant)
   }
 
   /** What could not be cancelled is free again when its lease lapses, and expires then. */
@@ -247,6 +251,7 @@ export function deliveryStage({
       leaseMs: LEASE_MS,
     }),
     accept: (recorded, relayedBy) => {
+      for (const { delivery, event } of recorded.held) hints.delivery(delivery.subscriptionId, event.tenant)
       dispatcher.offer(freshDeliveries(recorded, relayedBy))
       if (recorded.waitingSubscriptions.size > 0) backlog.expect(recorded.waitingSubscriptions)
     },

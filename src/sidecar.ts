@@ -11,6 +11,7 @@ import { deliveryStage } from './delivery-stage.ts'
 import { keepBeating } from './heartbeat.ts'
 import { keepRunning } from './lifecycle/keep-running.ts'
 import { Wake } from './lifecycle/wake.ts'
+import { LiveHints } from './live-hints.ts'
 import { prepareSchema, prepareSlot } from './prepare.ts'
 import { keepPublicKeysShown } from './public-keys.ts'
 import { relayStage } from './relay-stage.ts'
@@ -53,6 +54,7 @@ export async function startSidecar(
 ): Promise<Sidecar> {
   await using opened = new AsyncDisposableStack()
   const metrics = new Metrics(VERSION)
+  const hints = new LiveHints(() => performance.now())
   const database = opened.use(
     new Database({
       url: config.databaseUrl,
@@ -73,7 +75,9 @@ export async function startSidecar(
   const jobs = opened.use(await RetryJobs.open(database, (err) => logger.warn({ err }, 'jobs.error')))
   const counting = new Counting(database, logger)
   const tracing = config.traces && opened.use(await startTracing(config.traces, VERSION, metrics.process))
-  const delivery = opened.use(deliveryStage({ config, database, jobs, counting, tracing, logger, metrics }))
+  const delivery = opened.use(
+    deliveryStage({ config, database, jobs, counting, tracing, logger, metrics, hints }),
+  )
   const replayAsked = new Wake()
   const calls = new WakeCalls((subscriptionIds) => {
     delivery.wake(subscriptionIds)
@@ -81,8 +85,8 @@ export async function startSidecar(
   })
   const onWake = calls.call.bind(calls)
   const relay = relayStage({ config, database, jobs, logger, metrics, delivery, tracing, sources, onWake })
-  const slot = new SlotWatch({ config, database, logger, metrics })
-  const api = opened.use(await apiStage({ config, database, relay, slot, metrics, logger }))
+  const slot = new SlotWatch({ config, database, logger, metrics, hints })
+  const api = opened.use(await apiStage({ config, database, relay, slot, metrics, hints, logger }))
 
   const stopping = new AbortController()
   const watching = slot.run(stopping.signal)

@@ -5,6 +5,7 @@
 import type { Config } from './config.ts'
 import { judgeSlot, type SlotReading, type SlotRisk, type SlotVerdict } from './core/slot-health.ts'
 import { Wake } from './lifecycle/wake.ts'
+import type { LiveHints } from './live-hints.ts'
 import type { Database } from './store/database.ts'
 import { endSlotRisk, tellSlotAtRisk } from './store/operator-events.ts'
 import { readSlotHealth } from './store/slot-health.ts'
@@ -22,6 +23,7 @@ export interface SlotWatchParts {
   readonly database: Database
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly hints: LiveHints
 }
 
 /** What /readyz shows of it. */
@@ -66,7 +68,7 @@ export class SlotWatch {
   }
 
   async #look(): Promise<void> {
-    const { database, config, logger, metrics } = this.#parts
+    const { database, config, logger, metrics, hints } = this.#parts
     try {
       const reading = await readSlotHealth(database, config.slotName, performance.now())
       if (reading === undefined) return
@@ -77,6 +79,7 @@ export class SlotWatch {
       this.#tell(reading, verdict, before)
       this.#verdict = verdict
       metrics.slot(reading, verdict.secondsUntilLost)
+      hints.slot()
       await this.#tellOperators(reading, verdict)
     } catch (err) {
       // Whoever streams or records notices too, and says it louder.

@@ -1,9 +1,11 @@
 /** Every route that there is, by resource: the one list. */
+import type { LiveHints } from '../live-hints.ts'
 import type { Database } from '../store/database.ts'
 import { addApiKeyRoutes } from './api-keys.ts'
 import type { ApiApp } from './app.ts'
 import type { AuthenticationPorts } from './authentication.ts'
 import { addEventTypeRoutes } from './event-types.ts'
+import { addLiveRoutes } from './live.ts'
 import { addMeRoutes } from './me.ts'
 import { addPortalLinkRoutes, addSessionRoutes } from './portal-links.ts'
 import { addProbes, type ProbePorts } from './probes.ts'
@@ -14,6 +16,7 @@ import { addSubscriptionRoutes } from './subscriptions.ts'
 export interface ApiPorts extends AuthenticationPorts, ProbePorts {
   /** A pool of the API's own. */
   readonly database: Database
+  readonly hints: LiveHints
 }
 
 export function addRoutes(app: ApiApp, ports: ApiPorts): void {
@@ -25,4 +28,5 @@ export function addRoutes(app: ApiApp, ports: ApiPorts): void {
   addSessionRoutes(app, ports)
   addSubscriptionRoutes(app, ports)
   addSubscriptionActionRoutes(app, ports)
+  addLiveRoutes(app, ports)
 }
