@@ -54,7 +54,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          globalSetup: postgres,
+          globalSetup: ['test/support/chromium.ts', ...postgres],
           setupFiles: noLeaks,
           testTimeout: 120_000,
           maxWorkers: 1,

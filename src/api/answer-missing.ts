@@ -18,8 +18,9 @@ export function answerWhatIsNotThere(app: ApiApp): void {
       route.pattern.test(path) ? [...route.methods] : [],
     )
     const allow = METHODS.filter((method) => methods.includes(method)).join(', ')
+    // A file that is not there has a route all the same.
     const problem =
-      allow === ''
+      allow === '' || methods.includes(request.method)
         ? new Problem('not_found', 'There is nothing at this path; /openapi.json says what there is.')
         : new Problem('method_not_allowed', `Here there is only ${allow}.`, { headers: { allow } })
     return sendProblem(problem, request, reply)

@@ -14,6 +14,7 @@ import {
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { visibleJson } from '../core/untrusted-text.ts'
+import { servePage } from '../dashboard/serve-page.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { answerErrors, problemOf, sendProblem } from './answer-errors.ts'
 import { answerWhatIsNotThere } from './answer-missing.ts'
@@ -83,6 +84,7 @@ export async function buildApp(ports: ApiPorts, logger: Logger): Promise<ApiApp>
   limitKeys(app)
   await describeApi(app)
   addRoutes(app, ports)
+  await servePage(app)
   return app
 }
 

@@ -2,10 +2,11 @@
 import { describe, expect, test } from 'vitest'
 import { type SourceFile, sourceFiles, textOf, tokenize } from './source-text.ts'
 
-const SOURCES = sourceFiles('src/**/*.ts')
+const SOURCES = [...sourceFiles('src/**/*.ts'), ...sourceFiles('src/**/*.js')]
+const PAGE = sourceFiles('src/dashboard/page/**/*.js')
 const MAX_CODE_LINES = 250
 
-const pathsWhere = (holds: (file: SourceFile) => boolean, files = SOURCES): string[] =>
+const pathsWhere = (holds: (file: SourceFile) => boolean, files: readonly SourceFile[] = SOURCES): string[] =>
   files.filter(holds).map(({ path }) => path)
 
 function importersOf(packageName: string): string[] {
@@ -95,6 +96,38 @@ test('SQL in store/ is constant text: anything can be pasted into psql', () => {
   )
   expect(statements.length).toBeGreaterThan(15)
   expect(statements.filter(({ text }) => text.includes('${'))).toEqual([])
+})
+
+describe('the page', () => {
+  test('is there to be looked at', () => {
+    expect(PAGE.length).toBeGreaterThan(30)
+  })
+
+  test('makes no markup and no code out of text, and no element but in one place', () => {
+    const acts =
+      /\b(?:innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|srcdoc|DOMParser|eval|Function)\b|document\.write|\.cssText/
+    expect(pathsWhere((file) => acts.test(textOf(file, 'code')), PAGE)).toEqual([])
+    const makes = /\bcreateElement(?:NS)?\b|\bsetAttributeNS\b/
+    expect(pathsWhere((file) => makes.test(textOf(file, 'code')), PAGE)).toEqual([
+      'src/dashboard/page/dom.js',
+    ])
+  })
+
+  test('loads its own files alone, by paths that a browser finds', () => {
+    const specifiers = PAGE.flatMap((file) =>
+      [...textOf(file, 'code', 'string').matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map(
+        ([, specifier = '']) => specifier,
+      ),
+    )
+    expect(specifiers.length).toBeGreaterThan(100)
+    expect(specifiers.filter((specifier) => !/^\.{1,2}\/[a-z/.-]+\.js$/.test(specifier))).toEqual([])
+  })
+
+  test('asks nobody but the server that it came from', () => {
+    // Placeholders, and the name of a namespace.
+    const foreign = /\bhttps?:\/\/(?!example\.com|www\.w3\.org|$|')/m
+    expect(pathsWhere((file) => foreign.test(textOf(file, 'string', 'template')), PAGE)).toEqual([])
+  })
 })
 
 test('nothing is left to be done', () => {
