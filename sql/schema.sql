@@ -2994,6 +2994,7 @@ $function$;
 --   recorded_at timestamp with time zone
 --   rescan_owed_for text
 --   audited_at timestamp with time zone
+--   lag_seconds double precision
 -- )
 
 -- view walhook.space, defined in sql/views.sql (
@@ -3428,7 +3429,7 @@ comment on view walhook.delivery_status is 'Every delivery with its event and it
 comment on view walhook.key_fronts is 'For Walhook itself: deliveries that others of their key wait for. One may be claimed if no other here is older, or held.';
 comment on view walhook.replay_status is 'Each replay: how far it has come, what it waits for, and how long it may still take.';
 comment on view walhook.replica_status is 'Processes of Walhook, and which of them streams the slot. One that has not been seen for half a minute is gone, and forgotten after ten.';
-comment on view walhook.slot_health is 'The replication slot: whether it is there and used, and how much write-ahead log it makes Postgres keep. state is missing, reserved, extended, unreserved or lost.';
+comment on view walhook.slot_health is 'The replication slot: whether it is there and used, and how much write-ahead log it makes Postgres keep. state is missing, reserved, extended, unreserved or lost. lag_seconds is what Postgres measured from a commit to its confirmation; null where all is confirmed, nobody streams, or the login may not see it.';
 comment on view walhook.space is 'What each table takes on disk, by partition where there are any. Rows are estimates of the last vacuum or analyze; oldest_at is that of the row with the lowest id.';
 comment on view walhook.subscription_health is 'Each subscription with what is owed to it and what became of the rest: pending and dead as they are now, delivered ever since (a counter, a few seconds old).';
 comment on view walhook.subscription_overview is 'Each subscription with all its options, how it fares, and none of its secrets. Looks into indexes only: see the columns for where it stops counting.';

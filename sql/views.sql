@@ -129,11 +129,13 @@ select
   r.committed_at as last_event_committed_at,
   r.updated_at as recorded_at,
   r.rescan_reason as rescan_owed_for,
-  r.audited_at
+  r.audited_at,
+  extract(epoch from w.flush_lag)::double precision as lag_seconds
 from walhook.relay as r
-left join pg_replication_slots as p on p.slot_name = r.slot_name and p.database = current_database();
+left join pg_replication_slots as p on p.slot_name = r.slot_name and p.database = current_database()
+left join pg_stat_replication as w on w.pid = p.active_pid;
 comment on view walhook.slot_health is
-  'The replication slot: whether it is there and used, and how much write-ahead log it makes Postgres keep. state is missing, reserved, extended, unreserved or lost.';
+  'The replication slot: whether it is there and used, and how much write-ahead log it makes Postgres keep. state is missing, reserved, extended, unreserved or lost. lag_seconds is what Postgres measured from a commit to its confirmation; null where all is confirmed, nobody streams, or the login may not see it.';
 
 drop view if exists walhook.blocked_keys;
 create view walhook.blocked_keys as

@@ -38,6 +38,7 @@ export async function apiStage(parts: ApiStageParts): Promise<ApiServer> {
       answerWithinMs: ANSWER_WITHIN_MS,
       connectWithinMs: CONNECT_WITHIN_MS,
       onIdleError: (err) => logger.warn({ err }, 'database.connection_lost'),
+      onConnected: (ms) => metrics.process.waitedForConnection(ms),
     }),
   )
   const server = opened.use(
@@ -50,6 +51,8 @@ export async function apiStage(parts: ApiStageParts): Promise<ApiServer> {
         encryptionKeys: config.encryptionKeys,
         role: relay.role,
         slot: () => slot.report(),
+        slotName: config.slotName,
+        secondsUntilLost: () => slot.report()?.seconds_until_lost,
         metrics: () => metrics.text(),
         problems: async () => {
           const unreachable = await database.query('select 1').then(

@@ -11,9 +11,11 @@ import { addPortalLinkRoutes, addSessionRoutes } from './portal-links.ts'
 import { addProbes, type ProbePorts } from './probes.ts'
 import { addSubscriptionActionRoutes } from './subscription-actions.ts'
 import { addSubscriptionRoutes } from './subscriptions.ts'
+import { addSlotRoutes, type SlotPorts } from './slot.ts'
+import { addStatsRoutes } from './stats.ts'
 
 /** What routes need of the rest of the process. */
-export interface ApiPorts extends AuthenticationPorts, ProbePorts {
+export interface ApiPorts extends AuthenticationPorts, ProbePorts, SlotPorts {
   /** A pool of the API's own. */
   readonly database: Database
   readonly hints: LiveHints
@@ -29,4 +31,6 @@ export function addRoutes(app: ApiApp, ports: ApiPorts): void {
   addSubscriptionRoutes(app, ports)
   addSubscriptionActionRoutes(app, ports)
   addLiveRoutes(app, ports)
+  addStatsRoutes(app, ports)
+  addSlotRoutes(app, ports)
 }

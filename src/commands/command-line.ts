@@ -19,6 +19,8 @@ import { explained } from './refusal.ts'
 import { addReplay } from './replay.ts'
 import { addResend } from './resend.ts'
 import { addRun } from './run.ts'
+import { addSlot } from './slot.ts'
+import { addStats } from './stats.ts'
 import { addSubscribe } from './subscribe.ts'
 import { addSubscriptions } from './subscriptions.ts'
 import type { Terminal } from './terminal.ts'
@@ -67,6 +69,8 @@ function program(context: CommandContext): Command {
   addEventTypes(walhook, context)
   addDeadEvents(walhook, context)
   addKeys(walhook, context)
+  addStats(walhook, context)
+  addSlot(walhook, context)
   addReplay(walhook, context)
   addExpunge(walhook, context)
   addListen(walhook, context)

@@ -25,7 +25,8 @@ export interface SlotReading {
   readonly atMs: number
 }
 
-export type SlotRisk = 'none' | 'rising' | 'high' | 'lost'
+export const SLOT_RISKS = ['none', 'rising', 'high', 'lost'] as const
+export type SlotRisk = (typeof SLOT_RISKS)[number]
 
 export interface SlotVerdict {
   readonly risk: SlotRisk
