@@ -24,6 +24,7 @@ export function takeBodies(app: ApiApp): void {
     (request, body: Buffer, done) => {
       try {
         request.bodyText = decoded(body)
+        requireShallow(request.bodyText)
         done(null, request.bodyText === '' ? undefined : parsed(request.bodyText))
       } catch (error) {
         done(error as Error)
@@ -55,6 +56,27 @@ function parsed(text: string): unknown {
     throw new Problem('malformed', 'The body has to be JSON.', {
       errors: [{ field: 'body', detail: 'has to be JSON' }],
     })
+  }
+}
+
+/** Deeper, and whatever walks through it would run out of stack. */
+const DEEPEST = 500
+
+function requireShallow(text: string): void {
+  let depth = 0
+  let isInString = false
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]
+    if (isInString) {
+      if (char === '\\') at++
+      else if (char === '"') isInString = false
+    } else if (char === '"') isInString = true
+    else if (char === '{' || char === '[') depth++
+    else if (char === '}' || char === ']') depth--
+    if (depth > DEEPEST)
+      throw new Problem('malformed', `The body is nested more than ${DEEPEST} levels deep.`, {
+        errors: [{ field: 'body', detail: `has to be nested at most ${DEEPEST} levels deep` }],
+      })
   }
 }
 

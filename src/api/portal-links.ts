@@ -2,8 +2,9 @@
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { parseDuration } from '../core/duration.ts'
+import { LONGEST_LINK_MS, PORTAL_SCOPES, portalPath } from '../core/portal-link.ts'
 import { allows } from '../core/principal.ts'
-import { readClaims, signClaims } from '../core/signed-claims.ts'
+import { readClaims } from '../core/signed-claims.ts'
 import { readSigningKey } from '../store/session-secret.ts'
 import type { ApiApp } from './app.ts'
 import { type AuthenticationPorts, principalOfToken, unauthorized } from './authentication.ts'
@@ -12,8 +13,6 @@ import { Problem } from './problem.ts'
 import { shownInstant, tenantName, text, timestamp } from './schemas.ts'
 import { closeSession, isHttps, openSession, stillHolds } from './session-cookie.ts'
 import { isCrossSite } from './this-machine.ts'
-
-const LONGEST_LINK_MS = 30 * 86_400_000
 
 const newPortalLink = z
   .strictObject({
@@ -24,7 +23,7 @@ const newPortalLink = z
       .describe(
         'How long the link opens the page, and the longest that a session lasts that it opened: at most 30d.',
       ),
-    scope: z.enum(['read', 'operate']).default('read').describe('operate: the tenant may change things too.'),
+    scope: z.enum(PORTAL_SCOPES).default('read').describe('operate: the tenant may change things too.'),
   })
   .meta({ id: 'NewPortalLink', examples: [{ tenant: 'acme', expires_in: '2h', scope: 'read' }] })
 
@@ -32,7 +31,7 @@ const portalLink = z
   .object({
     url: z.string().describe('Whoever opens it is let in: hand it to that tenant only.'),
     tenant: z.string(),
-    scope: z.enum(['read', 'operate']),
+    scope: z.enum(PORTAL_SCOPES),
     expires_at: timestamp,
   })
   .meta({ id: 'PortalLink' })
@@ -62,9 +61,9 @@ export function addPortalLinkRoutes(app: ApiApp, ports: AuthenticationPorts): vo
         })
       const expiresAt = Math.ceil((Date.now() + lastsMs) / 1_000)
       const key = await readSigningKey(ports.database, ports, 'portal_link')
-      const link = signClaims(key, { keyId: principal.keyId, scope, tenant, expiresAt })
+      const path = portalPath(key, { keyId: principal.keyId, scope, tenant, expiresAt })
       return reply.status(201).send({
-        url: `${originOf(reply.request)}/ui/portal/${link}`,
+        url: `${originOf(reply.request)}${path}`,
         tenant,
         scope,
         expires_at: shownInstant(expiresAt * 1_000),

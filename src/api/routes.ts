@@ -7,6 +7,7 @@ import type { AuthenticationPorts } from './authentication.ts'
 import { addEventTypeRoutes } from './event-types.ts'
 import { addLiveRoutes } from './live.ts'
 import { addMeRoutes } from './me.ts'
+import { addReplayRoutes } from './replays.ts'
 import { addPortalLinkRoutes, addSessionRoutes } from './portal-links.ts'
 import { addProbes, type ProbePorts } from './probes.ts'
 import { addSubscriptionActionRoutes } from './subscription-actions.ts'
@@ -26,6 +27,7 @@ export function addRoutes(app: ApiApp, ports: ApiPorts): void {
   addMeRoutes(app)
   addApiKeyRoutes(app, ports)
   addEventTypeRoutes(app, ports)
+  addReplayRoutes(app, ports)
   addPortalLinkRoutes(app, ports)
   addSessionRoutes(app, ports)
   addSubscriptionRoutes(app, ports)

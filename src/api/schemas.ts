@@ -73,3 +73,14 @@ export function shownTimeOrNull(postgres: string | null): string | null {
 export function shownInstant(ms: number): string {
   return new Date(ms).toISOString().replace('Z', '000Z')
 }
+
+/** Of a change. Other headers are nobody's to refuse. */
+export const conditional = z.looseObject({
+  'if-match': z
+    .string()
+    .max(1_000)
+    .optional()
+    .describe(
+      'The ETag of the state that you have read: where it has changed since, 412, and nothing is done.',
+    ),
+})

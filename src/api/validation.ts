@@ -39,10 +39,8 @@ function faultsOf(issue: z.core.$ZodIssue, context: string | undefined): FieldFa
   }
   if (issue.code === 'invalid_union') {
     const nearest = issue.errors.toSorted((a, b) => depth(b) - depth(a))[0] ?? []
-    const inner = nearest.flatMap((each) =>
-      faultsOf({ ...each, path: [...issue.path, ...each.path] }, context),
-    )
-    if (inner.length > 0) return inner
+    if (depth(nearest) > 0)
+      return nearest.flatMap((each) => faultsOf({ ...each, path: [...issue.path, ...each.path] }, context))
   }
   return [{ field: fieldName(path, context), detail: ruleOf(issue) }]
 }

@@ -1,5 +1,6 @@
 /** Arguments as people type them, read before anything is done with them. A bad one is bad usage, told by commander. */
 import { InvalidArgumentError } from 'commander'
+import { parseDuration } from '../core/duration.ts'
 
 const LARGEST_BIGINT = 2n ** 63n - 1n
 
@@ -22,9 +23,20 @@ export function subscriptionId(text: string): string {
   throw new InvalidArgumentError("A subscription's id is a UUID.")
 }
 
+export function keyId(text: string): string {
+  if (UUID.test(text)) return text.toLowerCase()
+  throw new InvalidArgumentError("A key's id is a UUID.")
+}
+
 export function eventId(text: string): string {
   if (UUID.test(text)) return text.toLowerCase()
   throw new InvalidArgumentError("An event's id is a UUID.")
+}
+
+/** A duration as people write it; as it was written. */
+export function duration(text: string): string {
+  if ((parseDuration(text) ?? 0) > 0) return text
+  throw new InvalidArgumentError('It has to be a duration like 15m, 2h or 7d.')
 }
 
 /** A parser of whole numbers. */

@@ -4,6 +4,7 @@ import { excerpt, visible } from '../core/untrusted-text.ts'
 import { errorCode, errorMessage, WalhookError } from '../lifecycle/errors.ts'
 import { VERSION } from '../version.ts'
 import type { CommandContext } from './command.ts'
+import { addApiKeys } from './api-keys.ts'
 import { addDeadEvents } from './dead-events.ts'
 import { addDeliveries } from './deliveries.ts'
 import { addDemo } from './demo.ts'
@@ -14,6 +15,7 @@ import { addKeys } from './keys.ts'
 import { addExpunge } from './expunge.ts'
 import { addListen } from './listen.ts'
 import { addMigrate } from './migrate.ts'
+import { addPortalLink } from './portal-link.ts'
 import { addPublish } from './publish.ts'
 import { explained } from './refusal.ts'
 import { addReplay } from './replay.ts'
@@ -73,6 +75,8 @@ function program(context: CommandContext): Command {
   addSlot(walhook, context)
   addReplay(walhook, context)
   addExpunge(walhook, context)
+  addApiKeys(walhook, context)
+  addPortalLink(walhook, context)
   addListen(walhook, context)
   addDev(walhook, context)
   addDemo(walhook, context)

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import { catalogAsMarkdown, catalogAsOpenApi } from '../core/catalog-document.ts'
+import { catalogEntryFault, schemaError } from '../core/catalog-entry.ts'
 import { rfc3339 } from '../core/outbox-event.ts'
-import { parsePayloadSchema } from '../core/payload-schema.ts'
 import { visibleJson, visibleLines } from '../core/untrusted-text.ts'
 import { errorMessage, WalhookError } from '../lifecycle/errors.ts'
 import {
@@ -93,7 +93,7 @@ async function list(context: CommandContext, options: PrintOptions): Promise<voi
   }
   const cells = rows.map((row) => ({
     ...row,
-    schema: row.schema === null ? null : (schemaError(row) ?? 'sound'),
+    schema: row.schema === null ? null : (schemaError(row.schema) ?? 'sound'),
     example: row.example !== null,
   }))
   terminal.print(psqlTable(['name', 'deprecated', 'schema', 'example', 'updated_at'], cells))
@@ -135,18 +135,14 @@ function changed(before: string | null | undefined, said: string | false | undef
   return said ?? before ?? null
 }
 
-/** What only Walhook can tell; the rest is Postgres's to refuse. */
-function requireSound({ schema: text, example }: NewEventType): void {
-  if (text === null) return
-  const schema = parsePayloadSchema(text)
-  if (schema.kind === 'none')
-    throw invalidInput(`schema is no JSON Schema of draft 2020-12: ${schema.reason}`)
-  const misfit = example === null ? undefined : schema.misfitOf(JSON.parse(example))
-  if (misfit !== undefined)
-    throw invalidInput(
-      `example does not fit the schema: ${misfit.reason}`,
-      'Change one of the two, or take the example away: --no-example.',
-    )
+/** The rest is Postgres's to refuse. */
+function requireSound(wanted: NewEventType): void {
+  const fault = catalogEntryFault(wanted)
+  if (fault === undefined) return
+  throw invalidInput(
+    `${fault.field} ${fault.rule}`,
+    fault.field === 'example' ? 'Change one of the two, or take the example away: --no-example.' : undefined,
+  )
 }
 
 async function remove(context: CommandContext, name: string, options: PrintOptions): Promise<void> {
@@ -176,18 +172,12 @@ function print({ terminal }: CommandContext, row: EventTypeRow, options: PrintOp
   }
 }
 
-/** Whoever wrote it past `set` may have written anything. */
-function schemaError({ schema }: EventTypeRow): string | null {
-  const parsed = schema === null ? undefined : parsePayloadSchema(schema)
-  return parsed?.kind === 'none' ? `none: ${parsed.reason}` : null
-}
-
 function asJson(row: EventTypeRow): unknown {
   const { schema, example, created_at, updated_at } = row
   return {
     ...row,
     schema: schema === null ? null : (JSON.parse(schema) as unknown),
-    schema_error: schemaError(row),
+    schema_error: schemaError(schema),
     example: example === null ? null : (JSON.parse(example) as unknown),
     created_at: rfc3339(created_at) ?? created_at,
     updated_at: rfc3339(updated_at) ?? updated_at,

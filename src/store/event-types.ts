@@ -59,6 +59,24 @@ export function listEventTypes(db: Queryable): Promise<EventTypeRow[]> {
     order by name collate "C"`)
 }
 
+/** The same in pages: those behind `after`. */
+export function pageEventTypes(
+  db: Queryable,
+  page: { readonly after: string | undefined; readonly limit: number },
+): Promise<EventTypeRow[]> {
+  return db.query<EventTypeRow>(
+    /* sql */ `
+    select
+      name, description, schema::text as schema, example::text as example, deprecated,
+      created_at::text as created_at, updated_at::text as updated_at
+    from walhook.event_types
+    where $1::text is null or name collate "C" > $1
+    order by name collate "C"
+    limit $2`,
+    [page.after ?? null, page.limit],
+  )
+}
+
 /** Locked until the transaction ends. */
 export async function lockEventType(tx: Queryable, name: string): Promise<EventTypeRow | undefined> {
   const [found] = await tx.query<EventTypeRow>(

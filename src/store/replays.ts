@@ -24,10 +24,16 @@ export type AskedReplay = Readonly<{
   total: number
 }>
 
-/** One for each subscription. Errors: Postgres's, with the field that is at fault. */
-export async function askForReplay(tx: Queryable, wish: ReplayWish): Promise<readonly AskedReplay[]> {
-  // Counting reads what there is to read, however long that takes.
-  await tx.query('set local statement_timeout = 0')
+/**
+ * One for each subscription. Counting reads what there is to read, however long that takes; `withinTheLimit` is for those
+ * who do not wait. Errors: Postgres's, with the field that is at fault.
+ */
+export async function askForReplay(
+  tx: Queryable,
+  wish: ReplayWish,
+  { withinTheLimit = false }: { readonly withinTheLimit?: boolean } = {},
+): Promise<readonly AskedReplay[]> {
+  if (!withinTheLimit) await tx.query('set local statement_timeout = 0')
   return tx.query<AskedReplay>(
     /* sql */ `
     select id::text as id, kind, subscription_id, to_subscription_id, total::double precision as total
@@ -79,18 +85,28 @@ const STATUS = /* sql */ `
     per_second::double precision as per_second, date_trunc('second', remaining)::text as remaining, url,
     subscription_id, to_subscription_id, created_by, created_at::text as created_at,
     updated_at::text as updated_at, finished_at::text as finished_at
-  from walhook.replay_status
-  where $1::bigint[] is null or id = any ($1)
-  order by replay_status.id desc
+  from walhook.replay_status as r
+  where ($1::bigint[] is null or r.id = any ($1))
+    and ($3::bigint is null or r.id < $3)
+    and (
+      $4::text is null
+      or exists (select from walhook.subscriptions as s where s.id = r.subscription_id and s.tenant = $4)
+    )
+  order by r.id desc
   limit $2`
 
-/** The newest first; all of them, or those with these ids. */
-export function listReplays(
-  db: Queryable,
-  ids: readonly string[] | undefined,
-  limit: number,
-): Promise<readonly ReplayStatus[]> {
-  return db.query<ReplayStatus>(STATUS, [ids ?? null, limit])
+export interface ReplayPage {
+  /** Only these. */
+  readonly ids?: readonly string[]
+  /** Only those of this tenant's subscriptions; null means all. */
+  readonly tenant: string | null
+  readonly beforeId?: string | undefined
+  readonly limit: number
+}
+
+/** The newest first. */
+export function listReplays(db: Queryable, page: ReplayPage): Promise<readonly ReplayStatus[]> {
+  return db.query<ReplayStatus>(STATUS, [page.ids ?? null, page.limit, page.beforeId ?? null, page.tenant])
 }
 
 /** Errors: P0002 where there is none. */

@@ -38,3 +38,13 @@ export async function findSubscription(
   )
   return found
 }
+
+/** Whether it is there, and is this tenant's; with null, whether it is there. */
+export async function isSubscriptionOf(db: Queryable, id: string, tenant: string | null): Promise<boolean> {
+  const found = await db.query(
+    /* sql */ `
+    select from walhook.subscriptions where id = $1::uuid and ($2::text is null or tenant = $2)`,
+    [id, tenant],
+  )
+  return found.length > 0
+}

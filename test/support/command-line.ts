@@ -57,7 +57,14 @@ export async function walhookHere(
 }
 
 /** What makes a secret tells it, on its standard output, and nothing else does. */
-const TELL_SECRETS = ['subscribe', 'subscriptions create', 'subscriptions rotate-secret', 'apply']
+const TELL_SECRETS = [
+  'subscribe',
+  'subscriptions create',
+  'subscriptions rotate-secret',
+  'apply',
+  'api-keys create',
+  'portal-link',
+]
 
 function tellsSecrets(args: readonly string[]): boolean {
   return TELL_SECRETS.some((command) => args.join(' ').startsWith(command))

@@ -21,6 +21,7 @@ let outputs: Output[] = []
 const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/whsec_[A-Za-z0-9+/_-]{16,}/, 'a signing secret'],
   [/whsk_[A-Za-z0-9+/_-]{16,}/, 'a private key'],
+  [/whk_[A-Za-z0-9_-]{24,}/, 'a key of the API'],
   [/\bv1a?,[A-Za-z0-9+/]{40,}=*/, 'a signature'],
   // Not the one by which a remedy shows the form.
   [/\b[a-z+]+:\/\/(?!user:password@)[^\s/:@"']*:[^\s/@"']+@/, 'a URL with a password'],

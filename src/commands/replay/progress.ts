@@ -62,7 +62,9 @@ export function addReplayCommands(replay: Command, context: CommandContext): voi
 
 async function list(context: CommandContext, options: Printed & { readonly limit: number }): Promise<void> {
   const { terminal } = context
-  const replays = await withDatabase(context, (database) => listReplays(database, undefined, options.limit))
+  const replays = await withDatabase(context, (database) =>
+    listReplays(database, { tenant: null, limit: options.limit }),
+  )
   terminal.print(options.json ? visibleJson({ replays }) : psqlTable(LISTED, replays))
 }
 
@@ -75,7 +77,7 @@ async function act(
   const { terminal } = context
   const replay = await withDatabase(context, async (database) => {
     await refusingInput('id', () => work(database))
-    return statusOf(await listReplays(database, [id], 1), id)
+    return statusOf(await listReplays(database, { ids: [id], tenant: null, limit: 1 }), id)
   })
   terminal.print(options.json ? visibleJson({ replay }) : psqlRecord(replay))
 }

@@ -20,7 +20,7 @@ export async function watchReplays(
   let replays: readonly ReplayStatus[] = []
   await withDatabase(context, async (database) => {
     for (;;) {
-      replays = await listReplays(database, ids, ids.length)
+      replays = await listReplays(database, { ids, tenant: null, limit: ids.length })
       for (const replay of replays) {
         const line = progress(replay)
         if (told.get(replay.id) !== line && !options.json) terminal.print(line)
