@@ -92,14 +92,21 @@ const SIGNS: Readonly<Record<Status, { readonly sign: string; readonly style: St
   skipped: { sign: '–', style: 'dim' },
 }
 
+/** What is wrong with many endpoints is mostly the same, and not said for each of them. */
+const EXPLAINED_TIMES = 3
+
 function linesOf(findings: readonly Finding[], paint: Terminal['paint']): readonly string[] {
   const width = Math.max(...findings.map(({ check }) => check.length))
   const indent = ' '.repeat(width + 4)
+  const explained = new Map<string, number>()
   const lines = findings.flatMap((finding) => {
     if (finding.status === 'skipped') return []
     const { sign, style } = SIGNS[finding.status]
     const head = `${paint(style, sign)} ${finding.check.padEnd(width)}  ${visible(finding.summary)}`
     if (!('why' in finding)) return [head]
+    const times = (explained.get(finding.why) ?? 0) + 1
+    explained.set(finding.why, times)
+    if (times > EXPLAINED_TIMES) return [head]
     return [
       head,
       `${indent}${paint('dim', visible(finding.why))}`,

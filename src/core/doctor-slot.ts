@@ -7,7 +7,6 @@ import {
   problem,
   shell,
   sql,
-  sqlName,
   sqlText,
   todo,
   type Verdict,
@@ -204,51 +203,4 @@ export function judgeFailover(slot: SlotFacts, facts: FailoverFacts): Verdict {
       todo('and sync_replication_slots = on, on the standbys'),
     )
   return ok(`slot ${slot.name} follows a failover`)
-}
-
-export interface Transaction {
-  readonly pid: number
-  readonly login: string
-  readonly ageMs: number
-  readonly isIdle: boolean
-}
-
-export interface PreparedTransaction {
-  readonly gid: string
-  readonly database: string
-  readonly ageMs: number
-}
-
-export interface TransactionFacts {
-  readonly open: readonly Transaction[]
-  readonly prepared: readonly PreparedTransaction[]
-  /** Whether others' transactions are shown to the login. */
-  readonly seesOthers: boolean
-  readonly login: string
-}
-
-export function judgeTransactions(facts: TransactionFacts): Verdict {
-  const { open, prepared, seesOthers, login } = facts
-  const found = [
-    ...prepared.map(({ gid, ageMs }) => `prepared transaction ${gid} is ${formatAge(ageMs)} old`),
-    ...open.map(
-      ({ pid, login: whose, ageMs, isIdle }) =>
-        `process ${pid} of ${whose} has ${isIdle ? 'idled in' : 'been in'} a transaction for ${formatAge(ageMs)}`,
-    ),
-  ]
-  if (found.length > 0)
-    return warning(
-      found.join('; '),
-      'The slot keeps all log since the oldest transaction that is open on this server, in whatever database, and a slot that is to be made waits for it.',
-      ...prepared.map(({ gid, database }) =>
-        sql(`ROLLBACK PREPARED ${sqlText(gid)}; -- or COMMIT PREPARED, in database ${sqlName(database)}`),
-      ),
-      ...open.map(({ pid }) => sql(`SELECT pg_terminate_backend(${pid});`)),
-    )
-  if (!seesOthers)
-    return {
-      status: 'skipped',
-      summary: `${login} may not see others' transactions: GRANT pg_read_all_stats TO ${sqlName(login)}; no prepared one is old`,
-    }
-  return ok('no transaction has been open for long')
 }

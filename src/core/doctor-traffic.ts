@@ -225,7 +225,7 @@ export function judgeDeadLetters({ count, most }: DeadLetterFacts): Verdict {
   if (count === 0) return ok('no delivery died in the last day')
   return warning(
     `${many(count, 'delivery')} died in the last day${
-      most === undefined
+      most === undefined || most.count * 2 < count
         ? ''
         : `, ${most.count} of them of ${most.error} for subscription ${most.subscriptionId}`
     }`,

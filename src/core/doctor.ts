@@ -23,6 +23,7 @@ export const CHECKS = {
   sources: 'the tables of WALHOOK_SOURCES',
   slot: 'the replication slot',
   sidecar: 'whether a sidecar streams the slot',
+  replicas: 'the processes that run',
   slot_position: 'whether the slot vouches for everything since the recorded position',
   slot_wal: 'how much log the slot keeps, and for how long that is safe',
   slot_limit: 'max_slot_wal_keep_size',

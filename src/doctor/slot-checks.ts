@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { type Fact, judged, unknown } from '../core/doctor.ts'
+import { judgeReplicas, judgeTransactions } from '../core/doctor-processes.ts'
 import { type ServerFacts, settingOf } from '../core/doctor-server.ts'
 import {
   judgeFailover,
@@ -9,13 +10,14 @@ import {
   judgeSlotPosition,
   judgeSlotState,
   judgeSlotWal,
-  judgeTransactions,
   type SlotFacts,
 } from '../core/doctor-slot.ts'
 import { planSlot } from '../core/slot-plan.ts'
+import { listReplicas } from '../store/replicas.ts'
 import { readRelayRow } from '../store/relay-ledger.ts'
 import { readOpenTransactions, readPreparedTransactions, readSlotFacts } from '../store/slot-facts.ts'
 import { countWaitingEvents } from '../store/traffic-facts.ts'
+import { VERSION } from '../version.ts'
 import { both, type Examination } from './examination.ts'
 import type { SchemaKnown } from './schema-checks.ts'
 import { primaryOnly, type ServerKnown } from './server-checks.ts'
@@ -57,6 +59,17 @@ export async function checkSlot(
   examination.add(
     'sidecar',
     judged(there, (facts) => judgeSidecar(facts, sidecar)),
+  )
+
+  const replicas = await examination.askAfter(schema.tables, listReplicas)
+  examination.add(
+    'replicas',
+    judged(replicas, (found) =>
+      judgeReplicas(
+        found.map(({ is_gone: isGone, ...replica }) => ({ ...replica, isGone })),
+        VERSION,
+      ),
+    ),
   )
 
   // After the slot: what is confirmed was recorded before, so that a slot that was read first is never ahead by itself.

@@ -1,5 +1,6 @@
 /** The slot as Postgres shows it to anybody, and the transactions that hold it back. None of it reads a table of Walhook's. */
-import type { PreparedTransaction, SlotFacts, Transaction } from '../core/doctor-slot.ts'
+import type { PreparedTransaction, Transaction } from '../core/doctor-processes.ts'
+import type { SlotFacts } from '../core/doctor-slot.ts'
 import { parseLsn } from '../core/lsn.ts'
 import type { SlotStateName } from '../core/slot-health.ts'
 import type { Queryable } from './database.ts'

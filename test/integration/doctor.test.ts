@@ -63,6 +63,7 @@ test('where everything is well it says so of every check, and the endpoint gets 
   expect(report).toMatchObject({ code: 0, stderr: '' })
   expect(report.checks.map(({ id }) => id)).toEqual(Object.keys(CHECKS))
   expect(report.of('sidecar').summary).toContain(`a sidecar streams slot ${db.slot}`)
+  expect(report.of('replicas').summary).toMatch(/\) is (starting|streaming)$/)
   expect(receiver.requests()).toHaveLength(1)
 })
 

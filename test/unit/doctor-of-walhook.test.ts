@@ -11,6 +11,7 @@ import {
   judgeEndpoint,
   judgeProxy,
 } from '../../src/core/doctor-endpoints.ts'
+import { judgeReplicas, judgeTransactions } from '../../src/core/doctor-processes.ts'
 import {
   judgeApplicationRights,
   judgeOutbox,
@@ -24,7 +25,6 @@ import {
   judgeSidecar,
   judgeSlotState,
   judgeSlotWal,
-  judgeTransactions,
   type SlotFacts,
 } from '../../src/core/doctor-slot.ts'
 import { judgeBacklog, judgeGap, judgeRetention, judgeSecrets } from '../../src/core/doctor-traffic.ts'
@@ -90,6 +90,23 @@ describe('the slot', () => {
     expect(steps(judgeSidecar(slot({ activeAs: 'pg_recvlogical' }), undefined))[0]).toContain(
       'pg_terminate_backend(7)',
     )
+  })
+
+  test.each([
+    ['none', [], 'ok'],
+    ['one that streams', [{}], 'ok'],
+    ['one that was interrupted', [{ role: 'interrupted' }], 'warning'],
+    ['one of another version', [{}, { version: '2' }], 'warning'],
+    ['one that is gone', [{}, { isGone: true }], 'warning'],
+  ])('and its replicas: %s', (_what, found, said) => {
+    const replicas = found.map((changes) => ({
+      host: 'a',
+      version: '1',
+      role: 'streaming',
+      isGone: false,
+      ...changes,
+    }))
+    expect(status(judgeReplicas(replicas, '1'))).toBe(said)
   })
 
   test('that keeps much log says for how long that is safe', () => {
