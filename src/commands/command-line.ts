@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { excerpt, visible } from '../core/untrusted-text.ts'
 import { errorCode, errorMessage, WalhookError } from '../lifecycle/errors.ts'
 import { VERSION } from '../version.ts'
+import { addApply } from './apply.ts'
 import type { CommandContext } from './command.ts'
 import { addApiKeys } from './api-keys.ts'
 import { addDeadEvents } from './dead-events.ts'
@@ -11,6 +12,7 @@ import { addDemo } from './demo.ts'
 import { addDev } from './dev.ts'
 import { addDoctor } from './doctor.ts'
 import { addEventTypes } from './event-types.ts'
+import { addExport } from './export.ts'
 import { addKeys } from './keys.ts'
 import { addExpunge } from './expunge.ts'
 import { addListen } from './listen.ts'
@@ -65,6 +67,8 @@ function program(context: CommandContext): Command {
   addDoctor(walhook, context)
   addSubscribe(walhook, context)
   addSubscriptions(walhook, context)
+  addApply(walhook, context)
+  addExport(walhook, context)
   addPublish(walhook, context)
   addDeliveries(walhook, context)
   addResend(walhook, context)

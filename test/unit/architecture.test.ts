@@ -34,6 +34,7 @@ describe('what is foreign has one door', () => {
     ['pg-logical-replication', 'src/replication/exact-replication.ts'],
     ['pg-boss', 'src/store/jobs.ts'],
     ['ajv', 'src/core/payload-schema.ts'],
+    ['yaml', 'src/commands/apply/yaml-file.ts'],
     ['ajv-formats', 'src/core/payload-schema.ts'],
   ])('%s is imported by %s alone', (packageName, path) => {
     expect(importersOf(packageName)).toEqual([path])
