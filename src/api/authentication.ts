@@ -46,19 +46,23 @@ export function authenticateRequests(app: ApiApp, ports: AuthenticationPorts): v
 /** Errors: a problem; those of the database. */
 async function principalOf(request: FastifyRequest, ports: AuthenticationPorts): Promise<Principal> {
   const { authorization } = request.headers
-  if (authorization !== undefined) return byBearer(authorization, ports)
+  if (authorization !== undefined) return byBearer(request, authorization, ports)
   const session = await principalOfSession(request, ports)
   if (session !== undefined) return session
   const local = await byBeingHere(request, ports)
   if (local !== undefined) return local
-  throw unauthorized()
+  throw await request.refusal()
 }
 
-async function byBearer(authorization: string, ports: AuthenticationPorts): Promise<Principal> {
+async function byBearer(
+  request: FastifyRequest,
+  authorization: string,
+  ports: AuthenticationPorts,
+): Promise<Principal> {
   const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
-  if (token === undefined) throw unauthorized()
+  if (token === undefined) throw await request.refusal()
   const found = await principalOfToken(token, ports)
-  if (found === undefined) throw unauthorized()
+  if (found === undefined) throw await request.refusal()
   return found
 }
 
@@ -98,13 +102,4 @@ function requireOwnRequest(request: FastifyRequest): void {
 function isSame(a: string, b: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(a), digest(b))
-}
-
-/** The same whatever is wrong: no key, a wrong one, one that was revoked. */
-export function unauthorized(): Problem {
-  return new Problem(
-    'unauthorized',
-    'Send a key as "Authorization: Bearer …". `walhook api-keys create` makes one, and WALHOOK_ADMIN_TOKEN sets one. Without either, /v1 answers on this machine only, at a loopback name.',
-    { headers: { 'www-authenticate': 'Bearer realm="walhook"' } },
-  )
 }

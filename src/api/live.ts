@@ -5,6 +5,7 @@ import { visibleJson } from '../core/untrusted-text.ts'
 import type { Hint, LiveHints } from '../live-hints.ts'
 import type { ApiApp } from './app.ts'
 import { Problem } from './problem.ts'
+import { whoAsks } from './rate-limits.ts'
 
 /** Proxies close what is silent for a minute. */
 const HEARTBEAT_MS = 15_000
@@ -12,10 +13,13 @@ const HEARTBEAT_MS = 15_000
 const LONGEST_MS = 300_000
 const COME_AGAIN_MS = 2_000
 const MOST_STREAMS = 200
+/** Of one key, so that it leaves room for others. */
+const MOST_STREAMS_OF_ONE = 40
 /** What may wait for a reader; hints are small, so this is minutes of them. */
 const MOST_UNREAD_BYTES = 64 * 1024
 
 export function addLiveRoutes(app: ApiApp, { hints }: { readonly hints: LiveHints }): void {
+  const open = new Map<string, number>()
   app.get(
     '/v1/live',
     {
@@ -30,13 +34,21 @@ export function addLiveRoutes(app: ApiApp, { hints }: { readonly hints: LiveHint
       },
     },
     (request, reply) => {
-      if (hints.watchers >= MOST_STREAMS)
+      const who = whoAsks(request)
+      const already = open.get(who) ?? 0
+      if (hints.watchers >= MOST_STREAMS || already >= MOST_STREAMS_OF_ONE)
         throw new Problem('too_many_requests', 'Too many streams are open here.', {
           headers: { 'retry-after': '5' },
         })
       for (const [name, value] of Object.entries(reply.getHeaders()))
         if (value !== undefined) reply.raw.setHeader(name, value)
       reply.hijack()
+      open.set(who, already + 1)
+      reply.raw.once('close', () => {
+        const left = (open.get(who) ?? 1) - 1
+        if (left > 0) open.set(who, left)
+        else open.delete(who)
+      })
       streamHints(reply.raw, (tell) => hints.watch({ tenant: request.principal.tenant, tell }))
     },
   )

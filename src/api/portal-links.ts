@@ -7,7 +7,7 @@ import { allows } from '../core/principal.ts'
 import { readClaims } from '../core/signed-claims.ts'
 import { readSigningKey } from '../store/session-secret.ts'
 import type { ApiApp } from './app.ts'
-import { type AuthenticationPorts, principalOfToken, unauthorized } from './authentication.ts'
+import { type AuthenticationPorts, principalOfToken } from './authentication.ts'
 import { me } from './me.ts'
 import { Problem } from './problem.ts'
 import { shownInstant, tenantName, text, timestamp } from './schemas.ts'
@@ -92,7 +92,7 @@ export function addSessionRoutes(app: ApiApp, ports: AuthenticationPorts): void 
     async (request, reply) => {
       requireOwnSite(request)
       const principal = await principalOfToken(request.body.token, ports)
-      if (principal === undefined) throw unauthorized()
+      if (principal === undefined) throw await request.refusal()
       await openSession(reply, ports, principal)
       const { scope, tenant, keyId } = principal
       return reply.send({ scope, tenant, key_id: keyId, by: 'session' as const })

@@ -55,6 +55,15 @@ export function notFound(what: string): Problem {
   return new Problem('not_found', `There is no such ${what}.`)
 }
 
+/** The same whatever is wrong: no key, a wrong one, one that was revoked. */
+export function unauthorized(): Problem {
+  return new Problem(
+    'unauthorized',
+    'Send a key as "Authorization: Bearer …". `walhook api-keys create` makes one, and WALHOOK_ADMIN_TOKEN sets one. Without either, /v1 answers on this machine only, at a loopback name.',
+    { headers: { 'www-authenticate': 'Bearer realm="walhook"' } },
+  )
+}
+
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 
 /** The body of a problem. */

@@ -5,7 +5,7 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ApiApp } from './app.ts'
-import { Problem } from './problem.ts'
+import { Problem, unauthorized } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -14,12 +14,19 @@ declare module 'fastify' {
     /** Probes are asked by machines that do not go away. */
     unlimited?: boolean
   }
+  interface FastifyRequest {
+    /** What it is told where it shows no key, or a wrong one; it counts. */
+    refusal(): Promise<Problem>
+  }
 }
 
 const WINDOW_MS = 60_000
 const PER_ADDRESS = 12_000
 const PER_KEY = 6_000
-/** A guess a second, give or take: of a token with 24 characters that is nothing. */
+/**
+ * Past it a wrong key is told to wait, and a right one is let in: behind a proxy everybody has one address, and who guesses must
+ * not lock the others out.
+ */
 const REFUSED_PER_ADDRESS = 120
 
 type Count = ReturnType<ApiApp['createRateLimit']>
@@ -33,11 +40,10 @@ export async function limitRates(app: ApiApp): Promise<void> {
   app.addHook('onRequest', async (request, reply) => {
     if (request.routeOptions.config.unlimited === true) return
     await count(perAddress, request, reply)
-    const guesses = await refused(request, { increment: false })
-    if (!guesses.isAllowed && guesses.remaining === 0) throw tooMany(guesses.ttlInSeconds)
   })
-  app.addHook('onResponse', async (request, reply) => {
-    if (reply.statusCode === 401) await refused(request)
+  app.decorateRequest('refusal', async function (this: FastifyRequest) {
+    const counted = await refused(this)
+    return !counted.isAllowed && counted.isExceeded ? tooMany(counted.ttlInSeconds) : unauthorized()
   })
 }
 
@@ -62,7 +68,8 @@ export function limitKeys(app: ApiApp): void {
   })
 }
 
-function whoAsks({ principal, ip }: FastifyRequest): string {
+/** Whose requests count together. */
+export function whoAsks({ principal, ip }: FastifyRequest): string {
   return `${principal.by} ${principal.keyId ?? (principal.by === 'loopback' ? ip : '')} ${principal.tenant ?? ''}`
 }
 
