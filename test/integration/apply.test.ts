@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect } from 'vitest'
 import { walhookHere, type CommandResult } from '../support/command-line.ts'
+import { eventually } from '../support/eventually.ts'
 import { test as base } from '../support/fixtures.ts'
 import { confide } from '../support/leak-watch.ts'
 import { subscribe } from '../support/sql-surface.ts'
@@ -165,9 +166,11 @@ test('secrets that are sealed are compared where the key is at hand, and left wh
   const file = (secret: string): string =>
     `subscriptions:\n  - {name: one, url: "https://example.com/", secret: ${secret}, auth: {type: bearer, token: ${TOKEN}}}\n`
   await files.apply(file(SECRET), ['--yes'], { env })
-  await expect
-    .poll(() => db.query(`select from walhook.subscriptions where secret like 'enc:%' and auth like 'enc:%'`))
-    .toHaveLength(1)
+  await eventually(async () =>
+    expect(
+      await db.query(`select from walhook.subscriptions where secret like 'enc:%' and auth like 'enc:%'`),
+    ).toHaveLength(1),
+  )
   expect((await files.apply(file(SECRET), [], { env })).stdout).toContain(
     '0 to change, 0 to delete, 1 unchanged',
   )
