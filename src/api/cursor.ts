@@ -52,6 +52,11 @@ export class Cursor<Key extends readonly unknown[]> {
     })
   }
 
+  /** For a list that knows by itself where it goes on; undefined where it ends. */
+  after(key: Key | undefined): string | null {
+    return key === undefined ? null : this.#encoded(key)
+  }
+
   /** `rows` are asked for with one more than `limit`: whether there is a next page is known by that. */
   page<Row, Item>(
     rows: readonly Row[],

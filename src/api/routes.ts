@@ -4,7 +4,9 @@ import type { Database } from '../store/database.ts'
 import { addApiKeyRoutes } from './api-keys.ts'
 import type { ApiApp } from './app.ts'
 import type { AuthenticationPorts } from './authentication.ts'
+import { addDeliveryRoutes } from './deliveries.ts'
 import { addEventTypeRoutes } from './event-types.ts'
+import { addEventRoutes } from './events.ts'
 import { addLiveRoutes } from './live.ts'
 import { addMeRoutes } from './me.ts'
 import { addReplayRoutes } from './replays.ts'
@@ -27,6 +29,8 @@ export function addRoutes(app: ApiApp, ports: ApiPorts): void {
   addMeRoutes(app)
   addApiKeyRoutes(app, ports)
   addEventTypeRoutes(app, ports)
+  addEventRoutes(app, ports)
+  addDeliveryRoutes(app, ports)
   addReplayRoutes(app, ports)
   addPortalLinkRoutes(app, ports)
   addSessionRoutes(app, ports)

@@ -1,6 +1,7 @@
 /** Arguments as people type them, read before anything is done with them. A bad one is bad usage, told by commander. */
 import { InvalidArgumentError } from 'commander'
 import { parseDuration } from '../core/duration.ts'
+import { parseStatusRange, type StatusRange } from '../core/status-range.ts'
 
 const LARGEST_BIGINT = 2n ** 63n - 1n
 
@@ -37,6 +38,21 @@ export function eventId(text: string): string {
 export function duration(text: string): string {
   if ((parseDuration(text) ?? 0) > 0) return text
   throw new InvalidArgumentError('It has to be a duration like 15m, 2h or 7d.')
+}
+
+/** `503`, or `5xx`. */
+export function statusRange(text: string): StatusRange {
+  const range = parseStatusRange(text)
+  if (range !== undefined) return range
+  throw new InvalidArgumentError('It has to be an HTTP status like 503, or a class like 5xx.')
+}
+
+/** A point in time as Postgres reads it, or how long ago: `2026-11-22 15:00`, `2h`. */
+export function pointInTime(now: () => number): (text: string) => string {
+  return (text) => {
+    const agoMs = parseDuration(text)
+    return agoMs === undefined ? text : new Date(now() - agoMs).toISOString()
+  }
 }
 
 /** A parser of whole numbers. */

@@ -13,6 +13,7 @@ import { addDev } from './dev.ts'
 import { addDoctor } from './doctor.ts'
 import { addEventTypes } from './event-types.ts'
 import { addExport } from './export.ts'
+import { addEvents } from './events.ts'
 import { addKeys } from './keys.ts'
 import { addExpunge } from './expunge.ts'
 import { addListen } from './listen.ts'
@@ -27,6 +28,7 @@ import { addSlot } from './slot.ts'
 import { addStats } from './stats.ts'
 import { addSubscribe } from './subscribe.ts'
 import { addSubscriptions } from './subscriptions.ts'
+import { addTail } from './tail.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A server's message may quote a value of any length. */
@@ -72,6 +74,8 @@ function program(context: CommandContext): Command {
   addPublish(walhook, context)
   addDeliveries(walhook, context)
   addResend(walhook, context)
+  addEvents(walhook, context)
+  addTail(walhook, context)
   addEventTypes(walhook, context)
   addDeadEvents(walhook, context)
   addKeys(walhook, context)

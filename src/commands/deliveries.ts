@@ -1,27 +1,34 @@
-/** `walhook deliveries list` and `show`: what became of events, from the same view that psql shows. */
-import { type Command, Option } from 'commander'
+/** `walhook deliveries`: what became of events, from the same view that psql shows, and changing it. */
+import type { Command } from 'commander'
 import { rfc3339 } from '../core/outbox-event.ts'
 import { visible, visibleJson } from '../core/untrusted-text.ts'
+import { deliveryAsCurl } from '../delivery-curl.ts'
 import { WalhookError } from '../lifecycle/errors.ts'
+import { pageOfDeliveries } from '../store/delivery-pages.ts'
 import {
   type AttemptReport,
-  DELIVERY_STATES,
-  type DeliveryState,
   type DeliveryStatus,
   findDelivery,
   listAttempts,
-  listDeliveries,
 } from '../store/delivery-reports.ts'
-import { deliveryId, subscriptionId, wholeNumber } from './arguments.ts'
+import { findDeliveryRequest } from '../store/delivery-request.ts'
+import { deliveryId, wholeNumber } from './arguments.ts'
 import type { CommandContext } from './command.ts'
+import { addDeliveryChanges } from './deliveries/changes.ts'
+import {
+  addDeliveryFilter,
+  addTimes,
+  type DeliveryFilterOptions,
+  deliveryWish,
+  type TimeOptions,
+} from './delivery-filter.ts'
 import { withDatabase } from './operator-database.ts'
 import { type PaintCell, psqlRecord, psqlTable } from './psql-table.ts'
+import { refusingInput } from './refusal.ts'
 import type { Style, Terminal } from './terminal.ts'
 
-interface ListOptions {
-  readonly state?: DeliveryState
-  readonly subscription?: string
-  readonly type?: string
+interface ListOptions extends DeliveryFilterOptions, TimeOptions {
+  readonly before?: string
   readonly limit: number
   readonly json?: true
 }
@@ -29,15 +36,14 @@ interface ListOptions {
 const LONGEST_LIST = 10_000
 
 export function addDeliveries(walhook: Command, context: CommandContext): void {
-  const deliveries = walhook.command('deliveries').description('Look at deliveries.')
-  deliveries
-    .command('list')
-    .description('List deliveries, the newest first.')
-    .addOption(new Option('--state <state>', 'only those in this state').choices(DELIVERY_STATES))
-    .option('--subscription <id>', 'only those of this subscription', subscriptionId)
-    .option('--type <pattern>', 'only those of events of this type: order.created or order.*')
+  const deliveries = walhook
+    .command('deliveries')
+    .description('Look at deliveries, send them again, and cancel them.')
+  const listed = deliveries.command('list').description('List deliveries, the newest first.')
+  addTimes(addDeliveryFilter(listed))
+    .option('--before <id>', 'go on behind this one', deliveryId)
     .option('--limit <count>', 'at most so many', wholeNumber(1, LONGEST_LIST), 20)
-    .option('--json', 'print JSON: {"deliveries"}')
+    .option('--json', 'print JSON: {"deliveries", "before"}; go on with --before where that is not null')
     .action((options: ListOptions) => list(context, options))
   deliveries
     .command('show')
@@ -45,6 +51,15 @@ export function addDeliveries(walhook: Command, context: CommandContext): void {
     .argument('<id>', "the delivery's id", deliveryId)
     .option('--json', 'print JSON: {"delivery", "attempts"}')
     .action((id: string, options: { readonly json?: true }) => show(context, id, options))
+  deliveries
+    .command('curl')
+    .description(
+      'Print a delivery as a curl line, without signature and credentials: to see what its endpoint makes of it.',
+    )
+    .argument('<id>', "the delivery's id", deliveryId)
+    .option('--json', 'print JSON: {"curl"}')
+    .action((id: string, options: { readonly json?: true }) => curl(context, id, options))
+  addDeliveryChanges(deliveries, context)
 }
 
 const LISTED = [
@@ -62,20 +77,20 @@ const LISTED = [
 
 async function list(context: CommandContext, options: ListOptions): Promise<void> {
   const { terminal } = context
-  const filter = {
-    state: options.state,
-    subscriptionId: options.subscription,
-    eventType: options.type,
-    limit: options.limit,
-  }
-  const rows = await withDatabase(context, (database) => listDeliveries(database, filter))
+  const { before, limit } = options
+  const page = await withDatabase(context, (database) =>
+    refusingInput('filter', () =>
+      pageOfDeliveries(database, deliveryWish(options), { beforeId: before, limit }),
+    ),
+  )
   if (options.json) {
-    terminal.print(visibleJson({ deliveries: rows.map(asJson) }))
+    terminal.print(visibleJson({ deliveries: page.rows.map(deliveryAsJson), before: page.beforeId ?? null }))
     return
   }
-  const cells = rows.map((row) => ({ ...row, id: BigInt(row.id) }))
+  const cells = page.rows.map((row) => ({ ...row, id: BigInt(row.id) }))
   terminal.print(psqlTable(LISTED, cells, paintStates(terminal)))
-  if (rows.length === options.limit) terminal.note('There may be more: raise --limit.')
+  if (page.beforeId !== undefined)
+    terminal.note(`There may be more: --before ${page.beforeId}, or a higher --limit.`)
 }
 
 async function show(context: CommandContext, id: string, options: { readonly json?: true }): Promise<void> {
@@ -86,7 +101,7 @@ async function show(context: CommandContext, id: string, options: { readonly jso
   }))
   if (delivery === undefined) throw new WalhookError('not_found', `there is no delivery ${id}`)
   if (options.json) {
-    terminal.print(visibleJson({ delivery: asJson(delivery), attempts: attempts.map(attemptAsJson) }))
+    terminal.print(visibleJson({ delivery: deliveryAsJson(delivery), attempts: attempts.map(attemptAsJson) }))
     return
   }
   terminal.print(psqlRecord(delivery, paintStates(terminal)))
@@ -102,6 +117,16 @@ async function show(context: CommandContext, id: string, options: { readonly jso
   }
 }
 
+async function curl(context: CommandContext, id: string, options: { readonly json?: true }): Promise<void> {
+  const request = await withDatabase(context, (database) => findDeliveryRequest(database, id))
+  if (request === undefined)
+    throw new WalhookError('not_found', `there is no delivery ${id}, or its subscription was deleted`)
+  const line = deliveryAsCurl(request, Date.now())
+  if (line === undefined)
+    throw new WalhookError('not_found', `the event of delivery ${id} is not there any more, or was expunged`)
+  context.terminal.print(options.json ? visibleJson({ curl: line }) : line)
+}
+
 const STATE_STYLES: Readonly<Record<string, Style>> = { pending: 'yellow', delivered: 'green', dead: 'red' }
 
 /** For the tables of deliveries: the state says at a glance how things stand. */
@@ -112,7 +137,7 @@ export function paintStates(terminal: Pick<Terminal, 'paint'>): PaintCell {
   }
 }
 
-function asJson(row: DeliveryStatus): DeliveryStatus {
+export function deliveryAsJson(row: DeliveryStatus): DeliveryStatus {
   const { next_attempt_at, created_at, finished_at } = row
   return {
     ...row,

@@ -7,7 +7,8 @@ import type { Command } from 'commander'
 import { type Config, parseConfig } from '../config.ts'
 import { WalhookError } from '../lifecycle/errors.ts'
 import { Database } from '../store/database.ts'
-import { countDeliveries, listDeliveries } from '../store/delivery-reports.ts'
+import { pageOfDeliveries } from '../store/delivery-pages.ts'
+import { countDeliveries } from '../store/delivery-reports.ts'
 import { createSubscription } from '../store/subscription-changes.ts'
 import type { CommandContext } from './command.ts'
 import { Shop, type WrittenEvent } from './demo/application.ts'
@@ -71,7 +72,7 @@ async function demo(context: CommandContext, asJson: boolean): Promise<void> {
   const written: readonly WrittenEvent[] = [...told, ...traffic]
   await untilDelivered(database, debtsOf(written).length, stopped)
 
-  const deliveries = (await listDeliveries(database, { limit: MOST_DELIVERIES })).reverse()
+  const deliveries = (await pageOfDeliveries(database, {}, { limit: MOST_DELIVERIES })).rows.toReversed()
   const claims = checkStory({ written, receipts: receiver.receipts, deliveries })
   narrator.ends({
     deliveries,

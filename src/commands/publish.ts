@@ -1,7 +1,9 @@
-/** `walhook publish`: writes one event to the outbox, in a transaction of its own. */
+/** `walhook publish`, also `walhook events publish`: writes one event to the outbox, in a transaction of its own. */
 import type { Command } from 'commander'
+import { idempotencyId } from '../core/idempotency-id.ts'
 import { visibleJson } from '../core/untrusted-text.ts'
-import { publish } from '../store/outbox.ts'
+import { type IdentifiedEvent, publish, publishOnce } from '../store/outbox.ts'
+import type { Queryable } from '../store/database.ts'
 import type { CommandContext } from './command.ts'
 import { withDatabase } from './operator-database.ts'
 import { invalidInput, refusingInput, requireJson } from './refusal.ts'
@@ -10,6 +12,7 @@ interface PublishOptions {
   readonly key?: string
   readonly tenant?: string
   readonly headers?: string
+  readonly id?: string
   readonly json?: true
 }
 
@@ -17,7 +20,11 @@ interface PublishOptions {
 const INPUT_LIMIT_BYTES = 16 * 1024 * 1024
 
 export function addPublish(walhook: Command, context: CommandContext): void {
-  walhook
+  addPublishCommand(walhook, context)
+}
+
+export function addPublishCommand(parent: Command, context: CommandContext): void {
+  parent
     .command('publish')
     .description('Write an event to the outbox, as an application does with an INSERT.')
     .argument('<type>', 'event type, a dotted name: order.created')
@@ -28,6 +35,7 @@ export function addPublish(walhook: Command, context: CommandContext): void {
       '--headers <json>',
       'metadata as a JSON object; traceparent and tracestate are passed on, deliver_after delays',
     )
+    .option('--id <id>', 'its id, a UUID or any other text: the same event again under it is published once')
     .option('--json', 'print JSON: {"id"}')
     .action((type: string, payload: string, options: PublishOptions) => run(context, type, payload, options))
 }
@@ -39,12 +47,32 @@ async function run(
   options: PublishOptions,
 ): Promise<void> {
   const { key, tenant, headers } = options
+  const given = options.id === undefined ? undefined : idempotencyId(requireIdText(options.id), '')
   const payload = argument === '-' ? await readInput(context.input()) : argument
   requireJson('payload', payload)
   if (headers !== undefined) requireJson('headers', headers)
   const event = { type, payload, key, tenant, headers }
-  const id = await withDatabase(context, (database) => refusingInput('event', () => publish(database, event)))
+  const id = await withDatabase(context, (database) =>
+    refusingInput('event', () =>
+      given === undefined
+        ? publish(database, event)
+        : database.transaction((tx) => publishUnder(tx, { ...event, id: given })),
+    ),
+  )
   context.terminal.print(options.json ? visibleJson({ id }) : id)
+}
+
+async function publishUnder(tx: Queryable, event: IdentifiedEvent): Promise<string> {
+  const [published] = await publishOnce(tx, [event])
+  if (published === undefined) throw new Error('what was published is not there')
+  if (published.differs)
+    throw invalidInput(`id: event ${published.id} is there already, and says something else`)
+  return published.id
+}
+
+function requireIdText(text: string): string {
+  if (text.length >= 1 && text.length <= 255) return text
+  throw invalidInput('id has to be 1 to 255 characters')
 }
 
 async function readInput(input: AsyncIterable<Uint8Array>): Promise<string> {

@@ -1,8 +1,9 @@
 /** `walhook replay`: many deliveries sent again, to their endpoint or another one, or made of older events. */
 import type { Command } from 'commander'
+import type { StatusRange } from '../core/status-range.ts'
 import { visibleJson } from '../core/untrusted-text.ts'
 import { askForReplay, type AskedReplay, type ReplayWish } from '../store/replays.ts'
-import { subscriptionId } from './arguments.ts'
+import { statusRange, subscriptionId } from './arguments.ts'
 import type { CommandContext } from './command.ts'
 import { withDatabase } from './operator-database.ts'
 import { refusingInput } from './refusal.ts'
@@ -18,6 +19,8 @@ interface ReplayOptions {
   readonly key?: string
   readonly tenant?: string
   readonly toUrl?: string
+  readonly status?: StatusRange
+  readonly error?: string
   readonly backfill?: true
   readonly dryRun?: true
   readonly wait?: true
@@ -38,6 +41,12 @@ export function addReplay(walhook: Command, context: CommandContext): void {
     .option('--key <key>', 'only events of this key')
     .option('--tenant <tenant>', 'only events of this tenant')
     .option('--to-url <url>', 'to this URL in place of its own, with the same ids and signatures')
+    .option(
+      '--status <status>',
+      'only those whose last attempt got this HTTP status: 503 or 5xx',
+      statusRange,
+    )
+    .option('--error <class>', 'only those whose last attempt had this error class: timeout')
     .option('--backfill', 'events of the outbox that match the subscription and that it was never sent')
     .option('--dry-run', 'only count')
     .option('--wait', 'show progress until it is over; a signal ends the watching, not the replay')
@@ -57,6 +66,8 @@ async function run(context: CommandContext, options: ReplayOptions): Promise<voi
     key: options.key,
     tenant: options.tenant,
     toUrl: options.toUrl,
+    status: options.status,
+    error: options.error,
     backfill: options.backfill === true,
     dryRun: options.dryRun === true,
   }
@@ -70,10 +81,13 @@ async function run(context: CommandContext, options: ReplayOptions): Promise<voi
     return
   }
   if (asked.length === 0) terminal.print('There is nothing to send.')
-  for (const one of asked) terminal.print(sentence(one, wish.dryRun))
+  for (const one of asked) terminal.print(replaySentence(one, wish.dryRun))
 }
 
-function sentence({ id, kind, subscription_id: whose, total }: AskedReplay, isDryRun: boolean): string {
+export function replaySentence(
+  { id, kind, subscription_id: whose, total }: AskedReplay,
+  isDryRun: boolean,
+): string {
   const what = `${total} ${kind === 'backfill' ? 'events' : 'deliveries'} of subscription ${whose}`
   if (isDryRun) return `${what} would be sent; nothing was done`
   return id === null ? `${what}: there is nothing to send` : `replay ${id}: ${what} will be sent`

@@ -18,10 +18,10 @@ export function addResend(walhook: Command, context: CommandContext): void {
       deliveryId(text),
     ])
     .option('--json', 'print JSON: {"resent"}')
-    .action((ids: readonly string[], options: { readonly json?: true }) => run(context, ids, options))
+    .action((ids: readonly string[], options: { readonly json?: true }) => resendNamed(context, ids, options))
 }
 
-async function run(
+export async function resendNamed(
   context: CommandContext,
   ids: readonly string[],
   options: { readonly json?: true },

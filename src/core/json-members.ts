@@ -1,4 +1,4 @@
-/** The members of a JSON object as the texts that stand there: parsing and printing them again would cost digits and blanks. */
+/** The members of a JSON object, or the elements of an array, as the texts that stand there: parsing and printing them again would cost digits and blanks. */
 
 /** `json` has to be JSON already. Undefined where it is not an object. The last of two members of one name counts, as for JSON.parse. */
 export function memberTexts(json: string): ReadonlyMap<string, string> | undefined {
@@ -18,6 +18,21 @@ export function memberTexts(json: string): ReadonlyMap<string, string> | undefin
   return members
 }
 
+/** `json` has to be JSON already. Undefined where it is not an array. */
+export function elementTexts(json: string): readonly string[] | undefined {
+  const text = json.trim()
+  if (!text.startsWith('[')) return undefined
+  const elements: string[] = []
+  for (let at = 1; at < text.length;) {
+    const end = endOfValue(text, at)
+    const element = text.slice(at, end).trim()
+    // `[]` has none; nothing else leaves a gap.
+    if (element !== '') elements.push(element)
+    at = end + 1
+  }
+  return elements
+}
+
 /** Behind the closing quote of the string that begins at `start`. */
 function endOfString(text: string, start: number): number {
   let at = start + 1
@@ -25,7 +40,7 @@ function endOfString(text: string, start: number): number {
   return at + 1
 }
 
-/** At the comma or brace that ends the value. */
+/** At the comma, brace or bracket that ends the value. */
 function endOfValue(text: string, start: number): number {
   let depth = 0
   let at = start
@@ -35,7 +50,7 @@ function endOfValue(text: string, start: number): number {
       at = endOfString(text, at)
       continue
     }
-    if (depth === 0 && (char === ',' || char === '}')) return at
+    if (depth === 0 && (char === ',' || char === '}' || char === ']')) return at
     if (char === '{' || char === '[') depth++
     if (char === '}' || char === ']') depth--
     at++

@@ -27,42 +27,22 @@ export type DeliveryStatus = Readonly<{
   subscription_id: string
 }>
 
-export interface DeliveryFilter {
-  readonly state?: DeliveryState | undefined
-  readonly subscriptionId?: string | undefined
-  /** A type, or a pattern that ends in `*`. */
-  readonly eventType?: string | undefined
-  readonly limit: number
-}
-
-/** The newest first. */
-export function listDeliveries(db: Queryable, filter: DeliveryFilter): Promise<DeliveryStatus[]> {
-  return db.query<DeliveryStatus>(
-    /* sql */ `
-    select
-      id::text as id, state, event_type, key, tenant, url, attempts, last_status, last_error, waits_as,
-      next_attempt_at::text as next_attempt_at, created_at::text as created_at, finished_at::text as finished_at,
-      event_id, subscription_id
-    from walhook.delivery_status
-    where ($1::text is null or state = $1)
-      and ($2::uuid is null or subscription_id = $2)
-      and ($3::text is null or event_type = $3 or ($3 like '%*' and starts_with(event_type, left($3, -1))))
-    order by delivery_status.id desc
-    limit $4`,
-    [filter.state ?? null, filter.subscriptionId ?? null, filter.eventType ?? null, filter.limit],
-  )
-}
-
-export async function findDelivery(db: Queryable, id: string): Promise<DeliveryStatus | undefined> {
+/** Undefined where there is none, or its subscription is not `ofTenant`'s. */
+export async function findDelivery(
+  db: Queryable,
+  id: string,
+  ofTenant?: string,
+): Promise<DeliveryStatus | undefined> {
   const [found] = await db.query<DeliveryStatus>(
     /* sql */ `
     select
       id::text as id, state, event_type, key, tenant, url, attempts, last_status, last_error, waits_as,
       next_attempt_at::text as next_attempt_at, created_at::text as created_at, finished_at::text as finished_at,
       event_id, subscription_id
-    from walhook.delivery_status
-    where id = $1::bigint`,
-    [id],
+    from walhook.delivery_status as v
+    where id = $1::bigint
+      and ($2::text is null or exists (select from walhook.subscriptions as s where s.id = v.subscription_id and s.tenant = $2))`,
+    [id, ofTenant ?? null],
   )
   return found
 }

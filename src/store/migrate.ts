@@ -25,6 +25,7 @@ const REPEATABLE = [
   'replay.sql',
   'expunge.sql',
   'matches.sql',
+  'delivery_pages.sql',
   'access.sql',
   'operator_events.sql',
   'endpoint_health.sql',
@@ -36,6 +37,7 @@ const REPEATABLE = [
   'test_events.sql',
   'filters.sql',
   'space.sql',
+  'view_comments.sql',
   'grants.sql',
 ]
 const REPEATABLE_VERSION = 0

@@ -1,4 +1,5 @@
 /** Replays as they are asked for, looked at and carried on. Which deliveries that concerns is decided in sql/replay.sql alone. */
+import type { StatusRange } from '../core/status-range.ts'
 import type { Queryable } from './database.ts'
 
 export interface ReplayWish {
@@ -11,6 +12,9 @@ export interface ReplayWish {
   readonly key?: string | undefined
   readonly tenant?: string | undefined
   readonly toUrl?: string | undefined
+  /** Of the last attempt. */
+  readonly status?: StatusRange | undefined
+  readonly error?: string | undefined
   readonly backfill: boolean
   readonly dryRun: boolean
 }
@@ -40,7 +44,8 @@ export async function askForReplay(
     from walhook.replay(
       subscription_id => $1::uuid, event_types => $2::text[], created_from => $3::timestamptz,
       created_to => $4::timestamptz, states => $5::text[], key => $6, tenant => $7, to_url => $8, backfill => $9,
-      dry_run => $10
+      dry_run => $10,
+      statuses => case when $11::integer is not null then int4range($11, $12, '[]') end, error => $13
     )`,
     [
       wish.subscriptionId ?? null,
@@ -53,6 +58,45 @@ export async function askForReplay(
       wish.toUrl ?? null,
       wish.backfill,
       wish.dryRun,
+      wish.status?.from ?? null,
+      wish.status?.to ?? null,
+      wish.error ?? null,
+    ],
+  )
+}
+
+/**
+ * The same for deliveries that are to be sent again, of one tenant's own subscriptions and no others. Counted within the time
+ * that any statement has.
+ */
+export function askForReplayOf(
+  tx: Queryable,
+  ofTenant: string,
+  wish: Omit<ReplayWish, 'tenant' | 'toUrl' | 'backfill'>,
+): Promise<readonly AskedReplay[]> {
+  return tx.query<AskedReplay>(
+    /* sql */ `
+    select r.id::text as id, r.kind, r.subscription_id, r.to_subscription_id, r.total::double precision as total
+    from walhook.subscriptions as s
+    cross join lateral walhook.replay(
+      subscription_id => s.id, event_types => $3::text[], created_from => $4::timestamptz,
+      created_to => $5::timestamptz, states => $6::text[], key => $7, tenant => $1, dry_run => $8,
+      statuses => case when $9::integer is not null then int4range($9, $10, '[]') end, error => $11
+    ) as r
+    where s.tenant = $1 and ($2::uuid is null or s.id = $2) and r.total > 0
+    order by s.id`,
+    [
+      ofTenant,
+      wish.subscriptionId ?? null,
+      wish.eventTypes ?? null,
+      wish.createdFrom ?? null,
+      wish.createdTo ?? null,
+      wish.states ?? null,
+      wish.key ?? null,
+      wish.dryRun,
+      wish.status?.from ?? null,
+      wish.status?.to ?? null,
+      wish.error ?? null,
     ],
   )
 }

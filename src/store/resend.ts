@@ -1,4 +1,4 @@
-/** Putting deliveries back on their way. */
+/** Putting deliveries back on their way, and taking them off it. */
 import type { Queryable } from './database.ts'
 
 export type ResentDelivery = Readonly<{
@@ -20,4 +20,12 @@ export async function resend(db: Queryable, deliveryId: string): Promise<ResentD
   )
   if (resent === undefined) throw new Error('walhook.resend returned no row')
   return resent
+}
+
+/**
+ * Takes a pending delivery off its way; one that is cancelled already is left so. Errors: Postgres's P0002 where there is no such
+ * delivery, 55000 where it is delivered or dead.
+ */
+export async function cancelDelivery(db: Queryable, deliveryId: string): Promise<void> {
+  await db.query('select from walhook.cancel($1::bigint)', [deliveryId])
 }
