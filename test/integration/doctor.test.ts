@@ -7,6 +7,8 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, inject, onTestFinished } from 'vitest'
 import { CHECKS, type CheckId } from '../../src/core/doctor.ts'
+import { Database } from '../../src/store/database.ts'
+import { readOnly } from '../../src/store/read-only.ts'
 import { certificate, client, subscribeWith } from '../support/access.ts'
 import { type CommandResult, walhookHere } from '../support/command-line.ts'
 import { ConnectProxy } from '../support/connect-proxy.ts'
@@ -361,6 +363,19 @@ test('a table that somebody has locked is not waited for, and the other checks g
   })
   expect(report.of('malformed').status).toBe('ok')
   await application.query('rollback')
+})
+
+test('what it asks for cannot write, whatever it asks', async ({ db }) => {
+  await using database = new Database({ url: db.url, maxConnections: 1 })
+  await expect(
+    readOnly(database, (tx) => tx.query('delete from walhook.subscriptions')),
+  ).rejects.toMatchObject({ code: '25006' })
+  await expect(
+    readOnly(database, (tx) => tx.query('select nextval($1)', ['walhook.deliveries_id_seq'])),
+  ).rejects.toMatchObject({ code: '25006' })
+  expect(await readOnly(database, (tx) => tx.query('show statement_timeout'))).toEqual([
+    { statement_timeout: '4s' },
+  ])
 })
 
 test('on a terminal it is a list for people', async ({ db }) => {
