@@ -1,7 +1,6 @@
 /** What is not there: 404, or 405 where the path is, with the methods that it has. */
 import { METHODS } from 'node:http'
 import type { ApiApp } from './app.ts'
-import { sendProblem } from './answer-errors.ts'
 import { Problem } from './problem.ts'
 import { pathOf } from './request-path.ts'
 
@@ -12,18 +11,21 @@ export function answerWhatIsNotThere(app: ApiApp): void {
     for (const each of [method].flat()) route.methods.add(each)
     routes.set(url, route)
   })
-  app.setNotFoundHandler((request, reply) => {
-    const path = pathOf(request.url)
+  const problemAt = (path: string): Problem => {
     const methods = [...routes.values()].flatMap((route) =>
       route.pattern.test(path) ? [...route.methods] : [],
     )
     const allow = METHODS.filter((method) => methods.includes(method)).join(', ')
-    // A file that is not there has a route all the same.
-    const problem =
-      allow === '' || methods.includes(request.method)
-        ? new Problem('not_found', 'There is nothing at this path; /openapi.json says what there is.')
-        : new Problem('method_not_allowed', `Here there is only ${allow}.`, { headers: { allow } })
-    return sendProblem(problem, request, reply)
+    return allow === ''
+      ? new Problem('not_found', 'There is nothing at this path; /openapi.json says what there is.')
+      : new Problem('method_not_allowed', `Here there is only ${allow}.`, { headers: { allow } })
+  }
+  // Before the body is looked at: what it is does not matter then.
+  app.addHook('onRequest', async (request) => {
+    if (request.is404) throw problemAt(pathOf(request.url))
+  })
+  app.setNotFoundHandler((request) => {
+    throw problemAt(pathOf(request.url))
   })
 }
 

@@ -13,7 +13,6 @@ import {
   type RawServerDefault,
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { visibleJson } from '../core/untrusted-text.ts'
 import { servePage } from '../dashboard/serve-page.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { answerErrors, problemOf, sendProblem } from './answer-errors.ts'
@@ -64,8 +63,6 @@ export async function buildApp(ports: ApiPorts, logger: Logger): Promise<ApiApp>
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  // What is shown may be others' words, and is read in terminals.
-  app.setReplySerializer(visibleJson)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })

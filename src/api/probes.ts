@@ -1,5 +1,6 @@
 /** Whether the process lives, whether it is ready, and what it counts: for machines that ask without a key. */
 import type { ApiApp } from './app.ts'
+import { sendJson } from './serialization.ts'
 
 export interface ProbePorts {
   /** What keeps this process from being ready, in words; empty when nothing does. */
@@ -17,7 +18,7 @@ export function addProbes(app: ApiApp, ports: ProbePorts): void {
   app.get('/healthz', PROBE, () => ({ status: 'ok' }))
   app.get('/readyz', PROBE, async (_request, reply) => {
     const problems = await ports.problems()
-    return reply.status(problems.length === 0 ? 200 : 503).send({
+    return sendJson(reply.status(problems.length === 0 ? 200 : 503), {
       status: problems.length === 0 ? 'ready' : 'not_ready',
       role: ports.role(),
       problems,

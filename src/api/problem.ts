@@ -105,6 +105,61 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'A problem, as RFC 9457 has it.' })
 
+export const PROBLEM_KINDS = Object.keys(KINDS) as readonly ProblemKind[]
+
 export const STATUS_TITLES: Readonly<Record<number, string>> = Object.fromEntries(
   Object.values(KINDS).map(({ status, title }) => [status, title]),
 )
+
+/** `Malformed`, `TooManyRequests`: what an answer with this status is called in the API's description. */
+export const STATUS_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
+  Object.entries(KINDS).map(([kind, { status }]) => [status, nameOf(kind)]),
+)
+
+function nameOf(kind: string): string {
+  return kind.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** Which headers an answer of this kind has beside those of all. */
+export function problemHeaders(kind: ProblemKind): readonly string[] {
+  switch (kind) {
+    case 'unauthorized':
+      return ['www-authenticate']
+    case 'too_many_requests':
+    case 'database_unavailable':
+      return ['retry-after']
+    default:
+      return []
+  }
+}
+
+const EXAMPLES: Partial<
+  Record<ProblemKind, { readonly detail: string; readonly errors?: readonly FieldFault[] }>
+> = {
+  malformed: {
+    detail: 'limit has to be a whole number from 1 to 200.',
+    errors: [{ field: 'limit', detail: 'has to be a whole number from 1 to 200' }],
+  },
+  unauthorized: { detail: 'Send a key as "Authorization: Bearer …".' },
+  forbidden: { detail: 'This needs the scope operate; the key has read.' },
+  not_found: { detail: 'There is no such subscription.' },
+  invalid: {
+    detail: 'url has to be an http or https URL of at most 2048 characters.',
+    errors: [{ field: 'url', detail: 'url has to be an http or https URL of at most 2048 characters' }],
+  },
+  too_many_requests: { detail: 'Too many requests. Try again in 12 s.' },
+  database_unavailable: { detail: 'The database cannot be reached, or is too busy. Try again in a moment.' },
+}
+
+/** For the API's description. */
+export function problemExample(kind: ProblemKind): {
+  readonly status: number
+  readonly title: string
+  readonly [member: string]: unknown
+} {
+  const { detail, ...rest } = EXAMPLES[kind] ?? { detail: `${KINDS[kind].title}.` }
+  const { status, title } = KINDS[kind]
+  const instance = '/v1/subscriptions'
+  const request_id = '7f0c1c3e-7d0a-4f3c-9a55-0d8d5a1f7c11'
+  return { type: `urn:walhook:problem:${kind}`, title, status, detail, instance, request_id, ...rest }
+}

@@ -16,7 +16,7 @@ import type { ApiApp } from './app.ts'
 import { Cursor, pageOf, pageQuery } from './cursor.ts'
 import { entityTag, requireMatch, sendEntityTag } from './entity-tag.ts'
 import { notFound, Problem } from './problem.ts'
-import { eventTypeName, tenantName, text, uuid } from './schemas.ts'
+import { conditional, eventTypeName, tenantName, text, uuid } from './schemas.ts'
 import {
   createdSubscription,
   newSubscription,
@@ -121,6 +121,7 @@ export function addSubscriptionRoutes(app: ApiApp, { database }: { readonly data
         description:
           'Changes what is named, and nothing else; null makes an option what it is by default. Takes effect within a second. With If-Match, only if nobody changed it since.',
         params: subscriptionPath,
+        headers: conditional,
         body: subscriptionChanges,
         response: { 200: subscription },
       },
@@ -148,6 +149,7 @@ export function addSubscriptionRoutes(app: ApiApp, { database }: { readonly data
         summary: 'Delete a subscription',
         description: 'What it is still owed is cancelled, and stays visible.',
         params: subscriptionPath,
+        headers: conditional,
         response: { 204: z.null().describe('It is gone.') },
       },
     },
