@@ -82,7 +82,7 @@ export function addDeliveryRoutes(app: ApiApp, { database }: { readonly database
       const found = await requireDelivery(database, id, principal.tenant)
       return {
         ...shownDelivery(found),
-        attempts_made: (await listAttempts(database, id)).map(shownAttempt),
+        attempts: (await listAttempts(database, id)).map(shownAttempt),
       }
     },
   )

@@ -57,7 +57,8 @@ export const attempt = z
   .meta({ id: 'Attempt' })
 
 export const deliveryWithAttempts = delivery
-  .extend({ attempts_made: z.array(attempt).describe('In order, for as long as they are kept.') })
+  .omit({ attempts: true })
+  .extend({ attempts: z.array(attempt).describe('In order, for as long as they are kept.') })
   .meta({ id: 'DeliveryWithAttempts' })
 
 /** `order.created`, `order.*` or `*`. */

@@ -61,7 +61,11 @@ const match = z
   })
   .meta({ id: 'Match' })
 
-const eventCursor = new Cursor('events', z.tuple([z.string(), z.uuid()]))
+/** Postgres's text of a time, and an id: where a page ended. */
+const eventCursor = new Cursor(
+  'events',
+  z.tuple([z.string().regex(/^(-?infinity|\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00( BC)?)$/), z.guid()]),
+)
 
 const TAGS = ['events']
 const params = z.strictObject({ id: uuid })

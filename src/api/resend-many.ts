@@ -1,7 +1,8 @@
 /** POST /v1/deliveries/resend: those that are named, or all that pass a filter, as walhook.replay sends them. */
 import { z } from 'zod'
 import { parseStatusRange } from '../core/status-range.ts'
-import type { Database } from '../store/database.ts'
+import type { Database, Queryable } from '../store/database.ts'
+import { pageOfDeliveries } from '../store/delivery-pages.ts'
 import { findDelivery } from '../store/delivery-reports.ts'
 import { askForReplay, type AskedReplay, askForReplayOf } from '../store/replays.ts'
 import { resend } from '../store/resend.ts'
@@ -11,6 +12,8 @@ import { notFound, Problem } from './problem.ts'
 import { bigintId, tenantName, text, timestampInput, uuid } from './schemas.ts'
 
 const MOST_NAMED = 200
+/** Of one event. */
+const AT_ONCE = 1_000
 
 const resendMany = z
   .strictObject({
@@ -20,31 +23,27 @@ const resendMany = z
       .max(MOST_NAMED)
       .optional()
       .describe('Just these, all or none, and no filter beside them.'),
-    subscription_id: uuid.optional().describe('Without one: the dead letters of all.'),
-    event_types: z.array(eventTypePattern).min(1).max(100).optional(),
-    since: timestampInput.optional().describe('Only events created then or later.'),
-    until: timestampInput.optional().describe('Only events created before.'),
-    states: z
-      .array(z.enum(['dead', 'delivered', 'cancelled']))
-      .min(1)
-      .max(3)
-      .optional()
-      .describe('Default: dead. Others need a subscription.'),
+    subscription_id: uuid.optional().describe('Without one: of all.'),
+    event_id: uuid.optional(),
+    event_type: eventTypePattern.optional(),
+    since: timestampInput.optional().describe('Only of events created then or later.'),
+    until: timestampInput.optional().describe('Only of events created before.'),
+    state: z
+      .enum(['dead', 'delivered', 'cancelled'])
+      .default('dead')
+      .describe('Others than dead need a subscription or an event.'),
     key: text(1000).optional(),
     tenant: tenantName.optional(),
     status: statusRange.optional().describe('Of the last attempt.'),
     error: text(100).optional().describe('Error class of the last attempt.'),
     dry_run: z.boolean().default(false).describe('Only count.'),
   })
-  .meta({
-    id: 'ResendMany',
-    examples: [{ subscription_id: '01a22683-92ce-72b3-a7a5-ec8addbc699d', status: '5xx', dry_run: true }],
-  })
+  .meta({ id: 'ResendMany', examples: [{ status: '5xx', since: '2026-11-22T15:00:00Z', dry_run: true }] })
 
 const resent = z
   .object({
     dry_run: z.boolean(),
-    total: z.int().min(0).describe('How many are sent again, or would be.'),
+    matched: z.int().min(0).describe('How many are sent again, or would be.'),
     replays: z
       .array(z.object({ id: bigintId.nullable(), subscription_id: uuid, total: z.int().min(0) }))
       .describe(
@@ -54,6 +53,7 @@ const resent = z
   .meta({ id: 'Resent' })
 
 type Wish = z.output<typeof resendMany>
+type Resent = z.output<typeof resent>
 
 export function addResendManyRoute(app: ApiApp, database: Database): void {
   app.post(
@@ -65,63 +65,96 @@ export function addResendManyRoute(app: ApiApp, database: Database): void {
         tags: ['deliveries'],
         summary: 'Send many deliveries again',
         description:
-          'By ids, at once; or by filter, as replays, which can be watched and stopped. Count with dry_run first.',
+          'By ids or of one event, at once; or by filter, as replays, which can be watched and stopped. Count with dry_run first.',
         body: resendMany,
         response: { 200: resent },
       },
     },
     ({ body, principal: { tenant } }) =>
-      body.ids === undefined ? byFilter(database, body, tenant) : byIds(database, body, body.ids, tenant),
+      database.transaction((tx) => {
+        if (body.ids !== undefined) return byIds(tx, body, body.ids, tenant)
+        return body.event_id === undefined ? byFilter(tx, body, tenant) : ofEvent(tx, body, tenant)
+      }),
   )
 }
 
 async function byIds(
-  database: Database,
-  { dry_run: isDryRun, ...wish }: Wish,
+  tx: Queryable,
+  { ids: _ids, dry_run: isDryRun, state: _state, ...filter }: Wish,
   ids: readonly string[],
   tenant: string | null,
-): Promise<z.output<typeof resent>> {
-  if (Object.keys(wish).length > 1)
+): Promise<Resent> {
+  if (Object.keys(filter).length > 0)
     throw new Problem('malformed', 'Send either ids or a filter.', {
       errors: [{ field: 'ids', detail: 'has to stand without a filter' }],
     })
-  // Each once, and in one order for everybody: two that name the same ones then wait and do not deadlock.
-  const inOrder = [...new Set(ids)].toSorted((a, b) => Number(BigInt(a) - BigInt(b)))
-  await database.transaction(async (tx) => {
-    for (const id of inOrder) {
-      if ((await findDelivery(tx, id, tenant ?? undefined)) === undefined) throw notFound(`delivery: ${id}`)
-      if (!isDryRun) await resend(tx, id)
-    }
-  })
-  return { dry_run: isDryRun, total: inOrder.length, replays: [] }
+  for (const id of ids)
+    if ((await findDelivery(tx, id, tenant ?? undefined)) === undefined) throw notFound(`delivery: ${id}`)
+  return resendAll(tx, ids, isDryRun)
 }
 
-async function byFilter(
-  database: Database,
-  wish: Wish,
-  tenant: string | null,
-): Promise<z.output<typeof resent>> {
+/** They are few, and found by the event. */
+async function ofEvent(tx: Queryable, wish: Wish, tenant: string | null): Promise<Resent> {
+  const found: string[] = []
+  let beforeId: string | undefined
+  do {
+    const page = await pageOfDeliveries(
+      tx,
+      {
+        ofTenant: tenant ?? undefined,
+        state: wish.state,
+        subscriptionId: wish.subscription_id,
+        eventId: wish.event_id,
+        eventType: wish.event_type,
+        key: wish.key,
+        tenant: wish.tenant,
+        status: wish.status === undefined ? undefined : parseStatusRange(wish.status),
+        error: wish.error,
+        since: wish.since,
+        until: wish.until,
+      },
+      { beforeId, limit: AT_ONCE },
+    )
+    found.push(...page.rows.map(({ id }) => id))
+    beforeId = page.beforeId
+  } while (beforeId !== undefined)
+  return resendAll(tx, found, wish.dry_run)
+}
+
+/** Each once, and in one order for everybody: two that name the same ones then wait and do not deadlock. */
+async function resendAll(tx: Queryable, ids: readonly string[], isDryRun: boolean): Promise<Resent> {
+  const inOrder = [...new Set(ids)].toSorted((a, b) => Number(BigInt(a) - BigInt(b)))
+  if (!isDryRun) for (const id of inOrder) await resend(tx, id)
+  return { dry_run: isDryRun, matched: inOrder.length, replays: [] }
+}
+
+async function byFilter(tx: Queryable, wish: Wish, tenant: string | null): Promise<Resent> {
   const asked = {
     subscriptionId: wish.subscription_id,
-    eventTypes: wish.event_types,
+    eventTypes: wish.event_type === undefined ? undefined : [wish.event_type],
     createdFrom: wish.since,
     createdTo: wish.until,
-    states: wish.states,
+    states: [wish.state],
     key: wish.key,
     status: wish.status === undefined ? undefined : parseStatusRange(wish.status),
     error: wish.error,
     dryRun: wish.dry_run,
   }
-  const replays = await database.transaction((tx): Promise<readonly AskedReplay[]> => {
-    if (tenant === null)
-      return askForReplay(tx, { ...asked, tenant: wish.tenant, backfill: false }, { withinTheLimit: true })
-    return wish.tenant === undefined || wish.tenant === tenant
-      ? askForReplayOf(tx, tenant, asked)
-      : Promise.resolve([])
-  })
+  const replays = await askedOf(tx, asked, wish.tenant, tenant)
   return {
     dry_run: wish.dry_run,
-    total: replays.reduce((sum, { total }) => sum + total, 0),
+    matched: replays.reduce((sum, { total }) => sum + total, 0),
     replays: replays.map(({ id, subscription_id, total }) => ({ id, subscription_id, total })),
   }
+}
+
+async function askedOf(
+  tx: Queryable,
+  asked: Parameters<typeof askForReplayOf>[2],
+  wanted: string | undefined,
+  own: string | null,
+): Promise<readonly AskedReplay[]> {
+  if (own === null)
+    return askForReplay(tx, { ...asked, tenant: wanted, backfill: false }, { withinTheLimit: true })
+  return wanted === undefined || wanted === own ? askForReplayOf(tx, own, asked) : []
 }

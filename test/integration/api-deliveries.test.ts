@@ -37,11 +37,10 @@ test('a delivery is found, looked at, sent again, cancelled, and tried by hand',
     state: 'pending',
     event_id: event,
     tenant: 't',
-    attempts: 1,
     last_status: 503,
     waits_as: 'retry scheduled',
     next_attempt_at: expect.stringMatching(/T.*Z$/),
-    attempts_made: [{ number: 1, response_status: 503, response_body: 'later\u001b[31m', error: null }],
+    attempts: [{ number: 1, response_status: 503, response_body: 'later\u001b[31m', error: null }],
   })
   const line = await api('GET', `/v1/deliveries/${id}/curl`)
   expect(line.headers.get('content-type')).toMatch(/^text\/plain/)
@@ -189,22 +188,31 @@ test('deliveries are listed in pages that do not shift, filtered, and sent again
 
   expect((await resend({ status: '5xx', dry_run: true })).body).toEqual({
     dry_run: true,
-    total: 4,
+    matched: 4,
     replays: [{ id: null, subscription_id: t, total: 4 }],
   })
-  expect((await resend({ dry_run: true, tenant: 'u' })).body.total).toBe(0)
-  expect((await resend({ dry_run: true, subscription_id: u })).body.total).toBe(0)
-  expect((await resend({ dry_run: true, until: ago(20) }, admin)).body).toMatchObject({ total: 4 })
+  expect((await resend({ dry_run: true, tenant: 'u' })).body.matched).toBe(0)
+  expect((await resend({ dry_run: true, subscription_id: u })).body.matched).toBe(0)
+  expect((await resend({ dry_run: true, until: ago(20) }, admin)).body).toMatchObject({ matched: 4 })
   const [own] = (await ofT('GET', '/v1/deliveries?state=dead&limit=1')).body.data
-  expect((await resend({ ids: [own.id] })).body).toEqual({ dry_run: false, total: 1, replays: [] })
-  const sent = await resend({ error: 'timeout', states: ['dead'] })
-  expect(sent.body.total).toBe(0)
+  expect((await resend({ ids: [own.id] })).body).toEqual({ dry_run: false, matched: 1, replays: [] })
+  const sent = await resend({ error: 'timeout', state: 'dead' })
+  expect(sent.body.matched).toBe(0)
   expect((await resend({ status: '503' })).body).toMatchObject({
-    total: 3,
+    matched: 3,
     replays: [{ id: expect.any(String) }],
   })
   expect((await resend({ ids: ['1'], status: '503' })).status).toBe(400)
+  const [cancelled] = (await ofT('GET', '/v1/deliveries?limit=1')).body.data
+  expect(
+    (await resend({ event_id: cancelled.event_id, state: 'delivered', status: '204' })).body.matched,
+  ).toBe(0)
+  expect((await resend({ event_id: own.event_id, dry_run: true })).body).toEqual({
+    dry_run: true,
+    matched: 0,
+    replays: [],
+  })
   expect((await resend({}, admin)).status).toBe(422)
-  expect((await resend({ states: ['pending'] }, admin)).status).toBe(400)
-  expect((await resend({ states: ['delivered'], key: 'k1' }, admin)).status).toBe(422)
+  expect((await resend({ state: 'pending' }, admin)).status).toBe(400)
+  expect((await resend({ state: 'delivered', key: 'k1' }, admin)).status).toBe(422)
 })
