@@ -1,8 +1,12 @@
 /** Subscriptions by psql and by command: looked at, made, changed, paused and deleted, by the same functions. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { expect } from 'vitest'
 import { walhookHere, walhookHereJson } from '../support/command-line.ts'
+import { eventually } from '../support/eventually.ts'
 import { test } from '../support/fixtures.ts'
 import { confide } from '../support/leak-watch.ts'
+import { COMPILED_ONCE, MAIN } from '../support/program.ts'
 import { subscribe } from '../support/sql-surface.ts'
 import type { TestDatabase } from '../support/test-database.ts'
 
@@ -216,4 +220,17 @@ test('pause, resume, rotate and delete act, and deleting asks first', async ({ d
   expect(await db.query('select from walhook.subscriptions')).toHaveLength(1)
   expect(await remove('--yes')).toMatchObject({ code: 0, stdout: `subscription mine (${id}) is deleted\n` })
   expect(await db.query('select from walhook.subscriptions')).toEqual([])
+})
+
+test('Ctrl-C at the question ends the command, and nothing was done', async ({ db }) => {
+  const { id } = await subscribe(db, 'https://example.com/')
+  const child = spawn(process.execPath, [MAIN, 'subscriptions', 'delete', id], {
+    env: { PATH: process.env['PATH'] ?? '', ...COMPILED_ONCE, DATABASE_URL: db.url },
+  })
+  let said = ''
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  await eventually(() => expect(said).toContain('[y/N]'), { withinMs: 30_000 })
+  child.kill('SIGINT')
+  expect(await once(child, 'close')).toEqual([null, 'SIGINT'])
+  expect(await db.query('select from walhook.subscriptions')).toHaveLength(1)
 })

@@ -46,6 +46,15 @@ describe('fresh deliveries', () => {
     expect(next(collection)).toEqual({ kind: 'wait_until', at: NOW + 1_000 })
   })
 
+  test('wait for no test, which goes at once and by itself', () => {
+    const fresh = arrived(0)
+    const test = arrived(0)
+    const asked = { ...test, event: { ...test.event, type: 'walhook.test' } }
+    const collection = collectionOf(fresh, asked)
+    expect(next(collection)).toEqual({ kind: 'send', parcel: [asked] })
+    expect(next(collection)).toEqual({ kind: 'wait_until', at: NOW + 1_000 })
+  })
+
   test('wait no longer than the oldest of them may', () => {
     const collection = collectionOf(arrived(400), arrived(0))
     expect(next(collection)).toEqual({ kind: 'wait_until', at: NOW + 600 })
