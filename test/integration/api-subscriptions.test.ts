@@ -140,6 +140,12 @@ test('a tenant’s key has that tenant’s subscriptions, and of others it is to
   expect((await read('GET', '/v1/subscriptions')).body.data).toMatchObject([{ id: made.body.id }])
   expect((await read('GET', '/v1/subscriptions?tenant=u')).body.data).toEqual([])
   expect((await read('POST', '/v1/subscriptions', { json: { url: 'https://t.example/' } })).status).toBe(403)
+  const ofOthers = () =>
+    db.query(`select to_jsonb(s) as s from walhook.subscriptions as s where id in ($1, $2)`, [
+      ofOther.id,
+      ofNone.id,
+    ])
+  const before = await ofOthers()
   for (const id of [ofOther.id, ofNone.id, '0192b4a0-0000-7000-8000-000000000000'])
     for (const [method, action, json] of [
       ['GET', '', undefined],
@@ -157,6 +163,8 @@ test('a tenant’s key has that tenant’s subscriptions, and of others it is to
       })
     }
   expect((await operate('POST', `/v1/subscriptions/${ofOther.id}/test`)).status).toBe(404)
+  expect(await ofOthers()).toEqual(before)
+  expect(await db.query('select from walhook.outbox')).toEqual([])
 
   await publish(db, { tenant: 'u', payload: '{"amount": 7}' })
   await publish(db, { tenant: 't', payload: '{"amount": 8}' })
