@@ -149,7 +149,6 @@ test('what cannot be is refused by its field, whichever way it comes, and change
     [['update', id, '--reset', 'colour'], /colour is no option/],
     [['update', id, '--url', 'ftp://example.com'], /url has to be an http or https URL/],
     [['update', id, '--batch', '{'], /batch has to be JSON/],
-    [['show', 'taken'], /several tenants have a subscription with the name taken/],
     [['rotate-secret', id, '--overlap', 'soon'], /overlap has to be a duration/],
   ] as const)
     expect(await walhookHere(['subscriptions', ...args], env)).toMatchObject({
@@ -160,6 +159,26 @@ test('what cannot be is refused by its field, whichever way it comes, and change
     code: 1,
     stderr: 'walhook: there is no subscription nobody (not_found)\n',
   })
+})
+
+test('a name means one subscription: the one without a tenant, or the one of the tenant before the slash', async ({
+  db,
+}) => {
+  const env = envOf(db)
+  const ids: string[] = []
+  for (const tenant of ['a/b', 'u', undefined])
+    ids.push((await subscribe(db, 'https://example.com/', tenant === undefined ? {} : { tenant })).id)
+  await db.query(`update walhook.subscriptions set name = 'one/two' where tenant is not null`)
+  const shown = async (which: string): Promise<unknown> =>
+    ((await walhookHereJson(['subscriptions', 'show', which], env)) as Shown).subscription.id
+  expect(await walhookHere(['subscriptions', 'show', 'one/two'], env)).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/several tenants have a subscription with the name one\/two/),
+  })
+  expect(await shown('a/b/one/two')).toBe(ids[0])
+  expect(await shown('u/one/two')).toBe(ids[1])
+  await db.query(`update walhook.subscriptions set name = 'one/two' where tenant is null`)
+  expect(await shown('one/two')).toBe(ids[2])
 })
 
 test('they are listed by state, tenant, url, name and event type, the newest first', async ({ db }) => {

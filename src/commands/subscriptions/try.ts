@@ -89,5 +89,5 @@ export async function tryOut(context: CommandContext, filter: string, flags: Try
     ),
   )
   const matching = events.filter(({ matches }) => matches).length
-  terminal.note(`${matching} of the ${events.length} most recent events match.`)
+  terminal.note(`${matching} of ${events.length} recent events match.`)
 }
