@@ -2486,16 +2486,29 @@ CREATE OR REPLACE FUNCTION walhook.stats(period interval DEFAULT '01:00:00'::int
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  with counted as (
+  with counted as materialized (
+    select * from walhook.counts_within(stats.period, stats.subscription_id, stats.tenant)
+  ),
+  summed as (
     select
       coalesce(sum(c.attempts), 0)::bigint as attempts,
       coalesce(sum(c.failed_attempts), 0)::bigint as failed_attempts,
       coalesce(sum(c.delivered), 0)::bigint as delivered,
       coalesce(sum(c.dead), 0)::bigint as dead,
-      coalesce(sum(c.cancelled), 0)::bigint as cancelled,
-      walhook.sum_buckets(c.attempt_buckets) as attempt_buckets,
-      walhook.sum_buckets(c.delivered_buckets) as delivered_buckets
-    from walhook.counts_within(stats.period, stats.subscription_id, stats.tenant) as c
+      coalesce(sum(c.cancelled), 0)::bigint as cancelled
+    from counted as c
+  ),
+  -- Bucket by bucket, which is many times faster than histogram by histogram.
+  latencies as (
+    select
+      array_agg(b.attempts order by b.bucket) filter (where b.attempts is not null) as attempt_buckets,
+      array_agg(b.delivered order by b.bucket) filter (where b.delivered is not null) as delivered_buckets
+    from (
+      select pair.bucket, sum(pair.attempts)::bigint as attempts, sum(pair.delivered)::bigint as delivered
+      from counted as c
+      cross join lateral unnest(c.attempt_buckets, c.delivered_buckets) with ordinality as pair (attempts, delivered, bucket)
+      group by pair.bucket
+    ) as b
   ),
   owed as (
     select coalesce(sum(b.pending), 0)::bigint as pending, min(b.oldest_at) as oldest_at, max(b.drained_in) as drained_in
@@ -2514,16 +2527,16 @@ AS $function$
     c.delivered,
     c.dead,
     c.cancelled,
-    walhook.percentile_ms(c.attempt_buckets, 0.5),
-    walhook.percentile_ms(c.attempt_buckets, 0.95),
-    walhook.percentile_ms(c.attempt_buckets, 0.99),
-    walhook.percentile_ms(c.delivered_buckets, 0.5),
-    walhook.percentile_ms(c.delivered_buckets, 0.95),
-    walhook.percentile_ms(c.delivered_buckets, 0.99),
+    walhook.percentile_ms(l.attempt_buckets, 0.5),
+    walhook.percentile_ms(l.attempt_buckets, 0.95),
+    walhook.percentile_ms(l.attempt_buckets, 0.99),
+    walhook.percentile_ms(l.delivered_buckets, 0.5),
+    walhook.percentile_ms(l.delivered_buckets, 0.95),
+    walhook.percentile_ms(l.delivered_buckets, 0.99),
     o.pending,
     o.oldest_at,
     o.drained_in
-  from counted as c, owed as o
+  from summed as c, latencies as l, owed as o
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.stats_from(period interval)
@@ -2541,18 +2554,33 @@ CREATE OR REPLACE FUNCTION walhook.stats_series(period interval DEFAULT '01:00:0
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  with counted as (
+  with counted as materialized (
+    select date_bin(walhook.stats_step(stats_series.period), c.at, to_timestamp(0)) as point, c.*
+    from walhook.counts_within(stats_series.period, stats_series.subscription_id, stats_series.tenant) as c
+  ),
+  summed as (
     select
-      date_bin(walhook.stats_step(stats_series.period), c.at, to_timestamp(0)) as at,
+      c.point,
       sum(c.attempts)::bigint as attempts,
       sum(c.failed_attempts)::bigint as failed_attempts,
       sum(c.delivered)::bigint as delivered,
       sum(c.dead)::bigint as dead,
-      sum(c.cancelled)::bigint as cancelled,
-      walhook.sum_buckets(c.attempt_buckets) as attempt_buckets,
-      walhook.sum_buckets(c.delivered_buckets) as delivered_buckets
-    from walhook.counts_within(stats_series.period, stats_series.subscription_id, stats_series.tenant) as c
-    group by 1
+      sum(c.cancelled)::bigint as cancelled
+    from counted as c
+    group by c.point
+  ),
+  latencies as (
+    select
+      b.point,
+      array_agg(b.attempts order by b.bucket) filter (where b.attempts is not null) as attempt_buckets,
+      array_agg(b.delivered order by b.bucket) filter (where b.delivered is not null) as delivered_buckets
+    from (
+      select c.point, pair.bucket, sum(pair.attempts)::bigint as attempts, sum(pair.delivered)::bigint as delivered
+      from counted as c
+      cross join lateral unnest(c.attempt_buckets, c.delivered_buckets) with ordinality as pair (attempts, delivered, bucket)
+      group by c.point, pair.bucket
+    ) as b
+    group by b.point
   )
   select
     point.at,
@@ -2561,14 +2589,15 @@ AS $function$
     coalesce(c.delivered, 0),
     coalesce(c.dead, 0),
     coalesce(c.cancelled, 0),
-    walhook.percentile_ms(c.attempt_buckets, 0.5),
-    walhook.percentile_ms(c.attempt_buckets, 0.95),
-    walhook.percentile_ms(c.delivered_buckets, 0.5),
-    walhook.percentile_ms(c.delivered_buckets, 0.95)
+    walhook.percentile_ms(l.attempt_buckets, 0.5),
+    walhook.percentile_ms(l.attempt_buckets, 0.95),
+    walhook.percentile_ms(l.delivered_buckets, 0.5),
+    walhook.percentile_ms(l.delivered_buckets, 0.95)
   from generate_series(
     walhook.stats_from(stats_series.period), now(), walhook.stats_step(stats_series.period)
   ) as point (at)
-  left join counted as c on c.at = point.at
+  left join summed as c on c.point = point.at
+  left join latencies as l on l.point = point.at
   order by point.at
 $function$;
 

@@ -24,16 +24,29 @@ create or replace function walhook.stats(
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with counted as (
+  with counted as materialized (
+    select * from walhook.counts_within(stats.period, stats.subscription_id, stats.tenant)
+  ),
+  summed as (
     select
       coalesce(sum(c.attempts), 0)::bigint as attempts,
       coalesce(sum(c.failed_attempts), 0)::bigint as failed_attempts,
       coalesce(sum(c.delivered), 0)::bigint as delivered,
       coalesce(sum(c.dead), 0)::bigint as dead,
-      coalesce(sum(c.cancelled), 0)::bigint as cancelled,
-      walhook.sum_buckets(c.attempt_buckets) as attempt_buckets,
-      walhook.sum_buckets(c.delivered_buckets) as delivered_buckets
-    from walhook.counts_within(stats.period, stats.subscription_id, stats.tenant) as c
+      coalesce(sum(c.cancelled), 0)::bigint as cancelled
+    from counted as c
+  ),
+  -- Bucket by bucket, which is many times faster than histogram by histogram.
+  latencies as (
+    select
+      array_agg(b.attempts order by b.bucket) filter (where b.attempts is not null) as attempt_buckets,
+      array_agg(b.delivered order by b.bucket) filter (where b.delivered is not null) as delivered_buckets
+    from (
+      select pair.bucket, sum(pair.attempts)::bigint as attempts, sum(pair.delivered)::bigint as delivered
+      from counted as c
+      cross join lateral unnest(c.attempt_buckets, c.delivered_buckets) with ordinality as pair (attempts, delivered, bucket)
+      group by pair.bucket
+    ) as b
   ),
   owed as (
     select coalesce(sum(b.pending), 0)::bigint as pending, min(b.oldest_at) as oldest_at, max(b.drained_in) as drained_in
@@ -52,16 +65,16 @@ as $$
     c.delivered,
     c.dead,
     c.cancelled,
-    walhook.percentile_ms(c.attempt_buckets, 0.5),
-    walhook.percentile_ms(c.attempt_buckets, 0.95),
-    walhook.percentile_ms(c.attempt_buckets, 0.99),
-    walhook.percentile_ms(c.delivered_buckets, 0.5),
-    walhook.percentile_ms(c.delivered_buckets, 0.95),
-    walhook.percentile_ms(c.delivered_buckets, 0.99),
+    walhook.percentile_ms(l.attempt_buckets, 0.5),
+    walhook.percentile_ms(l.attempt_buckets, 0.95),
+    walhook.percentile_ms(l.attempt_buckets, 0.99),
+    walhook.percentile_ms(l.delivered_buckets, 0.5),
+    walhook.percentile_ms(l.delivered_buckets, 0.95),
+    walhook.percentile_ms(l.delivered_buckets, 0.99),
     o.pending,
     o.oldest_at,
     o.drained_in
-  from counted as c, owed as o
+  from summed as c, latencies as l, owed as o
 $$;
 comment on function walhook.stats(interval, uuid, text) is
   'How deliveries went in a period that ends now (a minute to seven days), of one subscription, of a tenant''s, or of all: counts, the share of attempts that failed, percentiles of how long attempts took and of commit to delivery, and what is owed now. drained_in is that of the slowest endpoint that moves. Counters are a few seconds old.';
@@ -86,18 +99,33 @@ returns table (
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with counted as (
+  with counted as materialized (
+    select date_bin(walhook.stats_step(stats_series.period), c.at, to_timestamp(0)) as point, c.*
+    from walhook.counts_within(stats_series.period, stats_series.subscription_id, stats_series.tenant) as c
+  ),
+  summed as (
     select
-      date_bin(walhook.stats_step(stats_series.period), c.at, to_timestamp(0)) as at,
+      c.point,
       sum(c.attempts)::bigint as attempts,
       sum(c.failed_attempts)::bigint as failed_attempts,
       sum(c.delivered)::bigint as delivered,
       sum(c.dead)::bigint as dead,
-      sum(c.cancelled)::bigint as cancelled,
-      walhook.sum_buckets(c.attempt_buckets) as attempt_buckets,
-      walhook.sum_buckets(c.delivered_buckets) as delivered_buckets
-    from walhook.counts_within(stats_series.period, stats_series.subscription_id, stats_series.tenant) as c
-    group by 1
+      sum(c.cancelled)::bigint as cancelled
+    from counted as c
+    group by c.point
+  ),
+  latencies as (
+    select
+      b.point,
+      array_agg(b.attempts order by b.bucket) filter (where b.attempts is not null) as attempt_buckets,
+      array_agg(b.delivered order by b.bucket) filter (where b.delivered is not null) as delivered_buckets
+    from (
+      select c.point, pair.bucket, sum(pair.attempts)::bigint as attempts, sum(pair.delivered)::bigint as delivered
+      from counted as c
+      cross join lateral unnest(c.attempt_buckets, c.delivered_buckets) with ordinality as pair (attempts, delivered, bucket)
+      group by c.point, pair.bucket
+    ) as b
+    group by b.point
   )
   select
     point.at,
@@ -106,46 +134,50 @@ as $$
     coalesce(c.delivered, 0),
     coalesce(c.dead, 0),
     coalesce(c.cancelled, 0),
-    walhook.percentile_ms(c.attempt_buckets, 0.5),
-    walhook.percentile_ms(c.attempt_buckets, 0.95),
-    walhook.percentile_ms(c.delivered_buckets, 0.5),
-    walhook.percentile_ms(c.delivered_buckets, 0.95)
+    walhook.percentile_ms(l.attempt_buckets, 0.5),
+    walhook.percentile_ms(l.attempt_buckets, 0.95),
+    walhook.percentile_ms(l.delivered_buckets, 0.5),
+    walhook.percentile_ms(l.delivered_buckets, 0.95)
   from generate_series(
     walhook.stats_from(stats_series.period), now(), walhook.stats_step(stats_series.period)
   ) as point (at)
-  left join counted as c on c.at = point.at
+  left join summed as c on c.point = point.at
+  left join latencies as l on l.point = point.at
   order by point.at
 $$;
 comment on function walhook.stats_series(interval, uuid, text) is
   'The same, point by point, for a chart: every step of the period, the present one being under way.';
 
 create view walhook.subscription_stats as
+with since as materialized (
+  select walhook.stats_from('7 days') as week, walhook.stats_from('24 hours') as day
+)
 select
   s.id,
   s.tenant,
   s.url,
   s.state,
-  coalesce(day.attempts, 0) as attempts_24h,
-  coalesce(day.failed_attempts, 0) as failed_attempts_24h,
-  round(day.failed_attempts / nullif(day.attempts, 0)::numeric, 4) as failure_rate_24h,
-  coalesce(week.attempts, 0) as attempts_7d,
-  coalesce(week.failed_attempts, 0) as failed_attempts_7d,
-  round(week.failed_attempts / nullif(week.attempts, 0)::numeric, 4) as failure_rate_7d,
-  coalesce(week.delivered, 0) as delivered_7d,
-  coalesce(week.dead, 0) as dead_7d
+  coalesce(lately.attempts_24h, 0) as attempts_24h,
+  coalesce(lately.failed_attempts_24h, 0) as failed_attempts_24h,
+  round(lately.failed_attempts_24h / nullif(lately.attempts_24h, 0)::numeric, 4) as failure_rate_24h,
+  coalesce(lately.attempts, 0) as attempts_7d,
+  coalesce(lately.failed_attempts, 0) as failed_attempts_7d,
+  round(lately.failed_attempts / nullif(lately.attempts, 0)::numeric, 4) as failure_rate_7d,
+  coalesce(lately.delivered, 0) as delivered_7d,
+  coalesce(lately.dead, 0) as dead_7d
 from walhook.subscriptions as s
-cross join lateral (
-  select sum(c.attempts)::bigint as attempts, sum(c.failed_attempts)::bigint as failed_attempts
-  from walhook.delivery_counts as c
-  where c.subscription_id = s.id and c.grain = 'quarter' and c.at >= walhook.stats_from('24 hours')
-) as day
+cross join since
 cross join lateral (
   select
-    sum(c.attempts)::bigint as attempts, sum(c.failed_attempts)::bigint as failed_attempts,
-    sum(c.delivered)::bigint as delivered, sum(c.dead)::bigint as dead
+    sum(c.attempts)::bigint as attempts,
+    sum(c.attempts) filter (where c.at >= since.day)::bigint as attempts_24h,
+    sum(c.failed_attempts)::bigint as failed_attempts,
+    sum(c.failed_attempts) filter (where c.at >= since.day)::bigint as failed_attempts_24h,
+    sum(c.delivered)::bigint as delivered,
+    sum(c.dead)::bigint as dead
   from walhook.delivery_counts as c
-  where c.subscription_id = s.id and c.grain = 'quarter' and c.at >= walhook.stats_from('7 days')
-) as week;
+  where c.subscription_id = s.id and c.grain = 'quarter' and c.at >= since.week
+) as lately;
 comment on view walhook.subscription_stats is
   'Each subscription with how its attempts went in the last day and week. walhook.stats says more of one.';
 
