@@ -1,4 +1,5 @@
 /** What an operator watches: the slot, who streams it, statistics and metrics say the same in the API, the commands and psql. */
+import { readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { ERROR_CLASSES } from '../../src/core/attempt-outcome.ts'
 import { DISABLE_REASONS } from '../../src/core/endpoint-health.ts'
@@ -190,6 +191,14 @@ test('metrics have no label of anybody’s choosing, whatever is published, subs
       `${name}="${value}"`,
     ).toBe(true)
   }
+  // What the dashboard and the alerts ask for is there, before anything has happened too.
+  const wanted = ['alerts.yaml', 'walhook.json'].flatMap((file) => [
+    ...readFileSync(`docs/grafana/${file}`, 'utf8').matchAll(/\bwalhook_[a-z_]+/g),
+  ])
+  const declared = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
+  expect(wanted.length).toBeGreaterThan(40)
+  for (const [name] of wanted)
+    expect(declared.has(name) || declared.has(name.replace(/_(?:bucket|sum|count)$/, '')), name).toBe(true)
   // The rows of histograms with something in them are those of this one event.
   expect(text).toContain('walhook_commit_to_delivered_seconds_count 0')
   expect(text).toMatch(/walhook_settlement_outcomes_count [1-3]\n/)

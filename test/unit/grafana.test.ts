@@ -67,5 +67,5 @@ describe.each(ALERTS.map((alert) => [alert.alert, alert] as const))(
 
 test('the runbook has no alert that is none', () => {
   const named = [...OPERATIONS.matchAll(/<a id="(walhook[a-z]+)">/g)].map(([, id]) => id)
-  expect(named.toSorted()).toEqual(ALERTS.map(({ alert }) => alert.toLowerCase()).toSorted())
+  expect(new Set(named)).toEqual(new Set(ALERTS.map(({ alert }) => alert.toLowerCase())))
 })
