@@ -30,7 +30,7 @@ export type SubscriptionState = 'active' | 'paused' | 'disabled'
 
 export interface Health {
   readonly failing_since: string | null
-  readonly failures_in_a_row: number | null
+  readonly failures_in_a_row: number
   readonly pending: number
   readonly dead: number
   readonly oldest_pending_at: string | null
@@ -57,7 +57,7 @@ export interface Subscription {
   readonly filter: string | null
   readonly state: SubscriptionState
   readonly state_reason: string | null
-  readonly secret_preview: string | null
+  readonly secret_preview: string
   readonly previous_secret_until: string | null
   readonly ed25519_public_key: string | null
   readonly method: string
@@ -70,13 +70,13 @@ export interface Subscription {
   readonly has_auth: boolean
   readonly has_tls: boolean
   readonly handshake: boolean
-  readonly batch: { readonly max_events?: number; readonly max_wait?: string } | null
+  readonly batch: { readonly max_events?: number | undefined; readonly max_wait?: string | undefined } | null
   readonly ordering: string
   readonly on_dead: string
   readonly rate_limit: string | null
   readonly max_in_flight: number | null
-  readonly timeout: string | null
-  readonly retry_schedule: readonly string[] | null
+  readonly timeout: string
+  readonly retry_schedule: readonly string[]
   readonly retry_on: string
   readonly ttl: string | null
   readonly disable_after: string
@@ -124,10 +124,13 @@ export interface OutboxEvent {
   readonly payload?: unknown
   readonly headers?: Readonly<Record<string, unknown>>
   readonly created_at: string
+  readonly captured_from: string | null
+  readonly expunged_at: string | null
+  readonly refused_for?: string | null
 }
 
-export interface DeliveryWithAttempts extends Omit<Delivery, 'attempts'> {
-  readonly attempts: readonly Attempt[]
+export interface DeliveryWithAttempts extends Delivery {
+  readonly attempts_made: readonly Attempt[]
 }
 
 export interface EventMatch {
@@ -162,10 +165,11 @@ export interface ApiKey {
   readonly revoked_at: string | null
 }
 
+/** In milliseconds. */
 export interface Latency {
-  readonly p50_ms: number | null
-  readonly p95_ms: number | null
-  readonly p99_ms: number | null
+  readonly p50: number | null
+  readonly p95: number | null
+  readonly p99: number | null
 }
 
 export interface Point {
@@ -178,18 +182,20 @@ export interface Point {
 }
 
 export interface Stats {
-  readonly attempts: number
-  readonly failed_attempts: number
+  readonly counts: {
+    readonly attempts: number
+    readonly failed_attempts: number
+    readonly delivered: number
+    readonly dead: number
+    readonly cancelled: number
+  }
   readonly failure_rate: number | null
-  readonly delivered: number
-  readonly dead: number
-  readonly cancelled: number
-  readonly attempt_latency: Latency
-  readonly delivery_latency: Latency
+  readonly latency: { readonly attempt: Latency; readonly delivered: Latency }
   readonly backlog: {
     readonly pending: number
     readonly oldest_at: string | null
-    readonly drained_in_ms: number | null
+    /** Seconds. */
+    readonly drained_in: number | null
   }
   readonly series: readonly Point[]
 }
@@ -198,12 +204,14 @@ export interface Slot {
   readonly slot_name: string
   readonly state: string
   readonly plugin: string | null
-  readonly active: boolean | null
+  readonly active: boolean
+  readonly streamed_by_host: string | null
+  readonly lag_seconds: number | null
   readonly retained_wal_bytes: number | null
   readonly unconfirmed_wal_bytes: number | null
   readonly safe_wal_bytes: number | null
   readonly seconds_until_lost: number | null
-  readonly risk: string | null
+  readonly risk: string
   readonly cause: string | null
 }
 

@@ -21,6 +21,8 @@ export function barChart({ label, bars, goodName, badName }) {
   const spanMs = bars.length < 2 ? 0 : Date.parse(bars.at(-1)?.at ?? '') - Date.parse(bars[0]?.at ?? '')
   const tip = h('div', { class: 'chart-tip', hidden: true })
   const plot = h('div', { class: 'chart-plot' }, drawing(bars, top, label), tip)
+  if (bars.every(({ good, bad }) => good + bad === 0))
+    plot.append(h('p', { class: 'chart-none' }, 'Nothing in this period'))
   plot.addEventListener('pointermove', (event) => showTip(event, plot, tip, bars, { goodName, badName }))
   plot.addEventListener('pointerleave', () => (tip.hidden = true))
   return h(

@@ -54,9 +54,19 @@ export function liveList({ label, path, query, signal, hints = [], rows, key, em
     if (place === undefined) return
     const all = items()
     rows.update(all)
-    if (all.length === 0) replace(place, empty())
+    // A page can be empty and have another behind it: few of many fit the filters.
+    if (all.length === 0 && nextCursor === null) replace(place, empty())
     else if (rows.node.parentNode !== place) replace(place, rows.node, more)
-    replace(more, nextCursor === null ? null : button('Load more', 'button', loadMore))
+    replace(
+      more,
+      nextCursor === null
+        ? null
+        : button(
+            all.length === 0 ? 'None among the newest: look further back' : 'Load more',
+            'button',
+            loadMore,
+          ),
+    )
     onItems?.(all)
   }
 

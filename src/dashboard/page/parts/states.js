@@ -43,7 +43,7 @@ export function errorState(error, retry) {
     { class: 'state', role: 'alert' },
     icon('warning'),
     h('h3', {}, title),
-    h('p', {}, failureText(error)),
+    h('p', {}, error instanceof Problem ? error.message : failureText(error)),
     error instanceof Problem && error.requestId !== undefined
       ? h('p', { class: 'faint' }, 'Request ', h('code', {}, error.requestId))
       : null,

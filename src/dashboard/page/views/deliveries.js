@@ -61,7 +61,7 @@ export function deliveriesView({ query, signal, me }) {
     { name: 'event_type', label: 'Event type', placeholder: 'order.created or order.*', isSearch: true },
     { name: 'state', label: 'State', options: STATES },
     { name: 'subscription_id', label: 'Subscription', options: subscriptionChoices(signal) },
-    { name: 'status', label: 'Last status', placeholder: '503' },
+    { name: 'status', label: 'Last status', placeholder: '503 or 5xx' },
     { name: 'error', label: 'Error', options: ERROR_CHOICES },
     { name: 'key', label: 'Key', placeholder: 'Any', isRare: true },
     ...(isOperator(me) ? [{ name: 'tenant', label: 'Tenant', placeholder: 'Any', isRare: true }] : []),
@@ -170,7 +170,7 @@ function stateCell({ state, waits_as: waits, next_attempt_at: next }) {
 
 /** @param {Delivery} delivery */
 function outcomeCell({ last_status: status, last_error: error }) {
-  if (status === null && error === null) return h('span', { class: 'faint' }, '–')
+  if (status === null && error === null) return h('span', { class: 'faint zero' }, '–')
   const isGood = isSuccess(status)
   return h('span', { class: isGood ? 'outcome' : 'outcome bad' }, outcomeText(status, error))
 }

@@ -5,6 +5,7 @@ import { count, duration, percent, shortCount } from '../format.js'
 import { segments } from '../parts/segments.js'
 import { card, figure, viewHead } from '../parts/layout.js'
 import { region } from '../parts/region.js'
+import { skeleton } from '../parts/states.js'
 import { time } from '../parts/time.js'
 import { changeQuery, link } from '../router.js'
 import { isOperator } from '../session.js'
@@ -18,7 +19,7 @@ import { statsChart, WINDOWS, windowWords } from './stats-card.js'
 /** @param {Context} context @returns {View} */
 export function overviewView({ query, signal, me }) {
   let window = query.get('window') ?? '24h'
-  const chart = h('div', {})
+  const chart = h('div', {}, skeleton(5))
   const figures = region({
     label: 'Figures',
     signal,
@@ -31,6 +32,7 @@ export function overviewView({ query, signal, me }) {
       replace(chart, statsChart(stats, window))
     },
   })
+  const chartCard = card('Attempts', chart)
   return {
     title: 'Overview',
     node: h(
@@ -47,7 +49,7 @@ export function overviewView({ query, signal, me }) {
         }),
       }),
       figures.node,
-      card('Attempts', chart),
+      chartCard,
       h(
         'div',
         { class: 'columns even' },
@@ -64,26 +66,27 @@ export function overviewView({ query, signal, me }) {
 
 /** @param {Stats} stats @param {string} window */
 function tiles(stats, window) {
-  const { backlog, delivery_latency: latency } = stats
+  const { backlog, counts } = stats
+  const latency = stats.latency.delivered
   return h(
     'dl',
     { class: 'tiles' },
-    figure('Delivered', shortCount(stats.delivered), `in ${windowWords(window)}`),
+    figure('Delivered', shortCount(counts.delivered), `in ${windowWords(window)}`),
     figure(
       'Failed attempts',
       percent(stats.failure_rate),
       [
-        `${count(stats.failed_attempts)} of ${count(stats.attempts)}`,
-        stats.dead === 0
+        `${count(counts.failed_attempts)} of ${count(counts.attempts)}`,
+        counts.dead === 0
           ? null
-          : [' · ', h('a', { href: link('/deliveries', { state: 'dead' }) }, `${count(stats.dead)} dead`)],
+          : [' · ', h('a', { href: link('/deliveries', { state: 'dead' }) }, `${count(counts.dead)} dead`)],
       ],
-      stats.dead > 0 ? 'bad' : undefined,
+      counts.dead > 0 ? 'bad' : undefined,
     ),
     figure(
       'Commit to delivered',
-      duration(latency.p50_ms),
-      `p95 ${duration(latency.p95_ms)} · p99 ${duration(latency.p99_ms)}`,
+      duration(latency.p50),
+      `p95 ${duration(latency.p95)} · p99 ${duration(latency.p99)}`,
     ),
     figure(
       'Backlog',
@@ -93,11 +96,9 @@ function tiles(stats, window) {
         : [
             'oldest ',
             time(backlog.oldest_at),
-            backlog.drained_in_ms === null
-              ? ' · not draining'
-              : ` · drained in ${duration(backlog.drained_in_ms)}`,
+            backlog.drained_in === null ? ' · not draining' : ` · drained in ${duration(backlog.drained_in)}`,
           ],
-      backlog.pending > 0 && backlog.drained_in_ms === null ? 'warn' : undefined,
+      backlog.pending > 0 && backlog.drained_in === null ? 'warn' : undefined,
     ),
   )
 }

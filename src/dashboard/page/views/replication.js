@@ -39,11 +39,17 @@ export function replicationCard(signal) {
 
 /** @param {Slot} slot */
 function slotFacts(slot) {
-  const { slot_name: name, state, plugin, active, cause, seconds_until_lost: left } = slot
+  const { slot_name: name, state, plugin, active, streamed_by_host: host, cause } = slot
+  const left = slot.seconds_until_lost
   return [
     facts([
       ['Slot', h('span', {}, h('code', {}, name), ' ', stateBadge(state))],
-      ['Read by', active ? badge('good', 'Streaming', 'check') : badge('bad', 'Nobody', 'warning')],
+      [
+        'Read by',
+        active
+          ? h('span', {}, badge('good', 'Streaming', 'check'), host === null ? null : ` ${host}`)
+          : badge('bad', 'Nobody', 'warning'),
+      ],
       ['Plugin', plugin],
       ['Not confirmed', size(slot.unconfirmed_wal_bytes)],
       ['Kept for it', size(slot.retained_wal_bytes)],
@@ -82,6 +88,6 @@ function replicaEntry({
         ? badge('good', 'Streams', 'check')
         : badge('quiet', role.charAt(0).toUpperCase() + role.slice(1), 'clock'),
     h('span', { class: 'spring' }),
-    h('span', { class: 'faint' }, isGone ? ['last seen ', time(seen)] : ['up since ', time(started)]),
+    h('span', { class: 'faint' }, isGone ? ['last seen ', time(seen)] : ['started ', time(started)]),
   )
 }

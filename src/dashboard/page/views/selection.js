@@ -102,23 +102,15 @@ export class Selection {
   }
 
   /**
-   * One by one: some may have become something else meanwhile, which the others do not suffer for.
    * @param {Verb} verb
    * @param {readonly string[]} ids
    */
   async #run(verb, ids) {
-    /** @type {string[]} */
-    const refused = []
-    for (const id of ids)
-      await send('POST', `/v1/deliveries/${id}/${verb}`).then(
-        () => this.#chosen.delete(id),
-        (error) => refused.push(failureText(error)),
-      )
+    if (verb === 'resend') await send('POST', '/v1/deliveries/resend', { ids })
+    const refused = verb === 'cancel' ? await cancelEach(ids) : []
     const done = ids.length - refused.length
-    if (done > 0)
-      told(
-        `${counted(done, 'delivery', 'deliveries')} ${verb === 'resend' ? 'will be attempted again' : 'cancelled'}`,
-      )
+    const many = counted(done, 'delivery', 'deliveries')
+    if (done > 0) told(verb === 'resend' ? `${many} will be attempted again` : `${many} cancelled`)
     if (refused.length > 0)
       toldFailure(
         new Error(`${refused.length} of ${ids.length} were refused: ${[...new Set(refused)].join(' · ')}`),
@@ -126,4 +118,17 @@ export class Selection {
     this.clear()
     this.#onDone()
   }
+}
+
+/**
+ * One by one: some may have been delivered meanwhile, which the others do not suffer for.
+ * @param {readonly string[]} ids
+ * @returns {Promise<readonly string[]>} why some could not be
+ */
+async function cancelEach(ids) {
+  /** @type {string[]} */
+  const refused = []
+  for (const id of ids)
+    await send('POST', `/v1/deliveries/${id}/cancel`).catch((error) => refused.push(failureText(error)))
+  return refused
 }

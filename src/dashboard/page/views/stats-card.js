@@ -43,17 +43,17 @@ export function statsCard({ path, signal, title }) {
         h(
           'dl',
           { class: 'figures' },
-          figure('Attempts', count(stats.attempts)),
-          figure('Failed', percent(stats.failure_rate), `${count(stats.failed_attempts)} attempts`),
+          figure('Attempts', count(stats.counts.attempts)),
+          figure('Failed', percent(stats.failure_rate), `${count(stats.counts.failed_attempts)} attempts`),
           figure(
             'Answered within',
-            duration(stats.attempt_latency.p50_ms),
-            `p95 ${duration(stats.attempt_latency.p95_ms)}`,
+            duration(stats.latency.attempt.p50),
+            `p95 ${duration(stats.latency.attempt.p95)}`,
           ),
           figure(
             'Commit to delivered',
-            duration(stats.delivery_latency.p50_ms),
-            `p95 ${duration(stats.delivery_latency.p95_ms)}`,
+            duration(stats.latency.delivered.p50),
+            `p95 ${duration(stats.latency.delivered.p95)}`,
           ),
         ),
         statsChart(stats, window),
@@ -77,7 +77,7 @@ export function statsCard({ path, signal, title }) {
  * @param {Stats} stats
  * @param {string} window
  */
-export function statsChart({ series, attempts, failed_attempts: failed }, window) {
+export function statsChart({ series, counts: { attempts, failed_attempts: failed } }, window) {
   return barChart({
     label: `Attempts in ${windowWords(window)}: ${count(attempts - failed)} succeeded, ${count(failed)} failed`,
     bars: series.map((point) => ({

@@ -52,7 +52,7 @@ export function subscriptionSettings(s) {
       'How it is trusted',
       facts([
         ['Signature', s.signature.join(', ')],
-        ['Secret', s.secret_preview === null ? null : h('code', {}, s.secret_preview)],
+        ['Secret', s.secret_preview === '' ? 'not shown' : h('code', {}, s.secret_preview)],
         [
           'Old secret',
           s.previous_secret_until === null ? null : ['signs too, until ', time(s.previous_secret_until)],
@@ -74,8 +74,7 @@ export function subscriptionSettings(s) {
 
 /** @param {Subscription} subscription @returns {Child} */
 function retries({ retry_schedule: schedule, retry_on: on }) {
-  const delays =
-    schedule === null ? 'as Standard Webhooks has them' : schedule.length === 0 ? 'none' : schedule.join(', ')
+  const delays = schedule.length === 0 ? 'none' : schedule.join(', ')
   return on === 'transient' ? `${delays}; of transient failures alone` : delays
 }
 

@@ -103,7 +103,7 @@ function health({ id, state, state_reason: reason, health: now, recent, descript
       : h(
           'p',
           { class: 'note bad' },
-          `${counted(now.failures_in_a_row ?? 0, 'failure')} in a row, since `,
+          `${counted(now.failures_in_a_row, 'failure')} in a row, since `,
           time(now.failing_since),
           '.',
         ),

@@ -143,18 +143,18 @@ function failureCell({ recent }) {
   if (recent.length === 0) return h('span', { class: 'faint' }, '–')
   const failed = recent.filter(({ status }) => !isSuccess(status)).length
   return failed === 0
-    ? h('span', { class: 'faint' }, '0')
+    ? h('span', { class: 'faint zero' }, '0')
     : h('span', { class: 'bad' }, `${failed} of ${recent.length}`)
 }
 
 /** @param {number} value */
 function number(value) {
-  return value === 0 ? h('span', { class: 'faint' }, '0') : count(value)
+  return value === 0 ? h('span', { class: 'faint zero' }, '0') : count(value)
 }
 
 /** @param {Subscription} subscription */
 function deadCell({ id, health }) {
-  if (health.dead === 0) return h('span', { class: 'faint' }, '0')
+  if (health.dead === 0) return h('span', { class: 'faint zero' }, '0')
   return h(
     'a',
     { class: 'bad', href: link('/deliveries', { subscription_id: id, state: 'dead' }) },
