@@ -35,6 +35,8 @@ export function toldFailure(error) {
 /** @param {unknown} error */
 export function failureText(error) {
   if (!(error instanceof Error)) return String(error)
+  if (error instanceof Problem && error.status === 412)
+    return 'Somebody changed it meanwhile. Reload it, see what it is now, and decide anew.'
   const id = error instanceof Problem && error.requestId !== undefined ? ` (request ${error.requestId})` : ''
   const fields =
     error instanceof Problem ? error.errors.map(({ field, detail }) => `${field}: ${detail}`) : []

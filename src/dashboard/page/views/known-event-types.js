@@ -11,7 +11,7 @@ const LIST_ID = 'known-event-types'
  * @param {HTMLTextAreaElement} types
  */
 export function knownEventTypes(signal, types) {
-  const place = h('div', { class: 'suggestions', role: 'group', 'aria-label': 'Event types of the catalog' })
+  const place = h('div', { class: 'suggestions', role: 'group', 'aria-label': 'Of the catalog' })
   types.after(place)
   void (
     /** @type {Promise<Page<EventType>>} */ (get('/v1/event-types', { signal })).then(
