@@ -28,6 +28,7 @@ describe.skipIf(chromiumPath === undefined)(`${title}`, () => {
 
   test('a key is made, shown once, and revoked', async ({ admin, visit }) => {
     const { page } = admin
+    await page.goto('/ui/')
     await page.getByRole('link', { name: 'Keys' }).click()
     await page.getByRole('button', { name: 'New key' }).first().click()
     const dialog = page.getByRole('dialog', { name: 'New key' })

@@ -15,10 +15,11 @@ describe.skipIf(chromiumPath === undefined)(`${title}`, () => {
   }) => {
     const { page } = admin
     site.receiver.on('/billing', [respond(200, { body: '{"thanks": true}' })])
+    await page.goto('/ui/')
     await page.getByRole('link', { name: 'Subscriptions' }).click()
     await page.getByRole('link', { name: 'New subscription' }).first().click()
     await page.getByLabel('URL').fill(site.receiver.url('/billing'))
-    await page.getByLabel('Name').fill('billing')
+    await page.getByLabel('Name', { exact: true }).fill('billing')
     await page.getByLabel('Event types').fill('order.* invoice.paid')
     await page.getByLabel('Filter').fill('$.amount')
     await page.getByRole('button', { name: 'Create subscription' }).click()

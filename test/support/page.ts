@@ -54,47 +54,56 @@ export const test = base
     watchOutput("the page's sidecar's log", () => logs.text())
     return { url: sidecar.address, db, receiver }
   })
-  /** `await visit()` is somebody with a browser of their own. */
-  .extend('visit', async ({ browser, site }, { onCleanup }) => {
-    const complaints: string[] = []
-    const contexts: BrowserContext[] = []
-    onCleanup(async () => {
-      await Promise.all(contexts.map((context) => context.close()))
-      expect(complaints).toEqual([])
-    })
-    return async (options: Parameters<Browser['newContext']>[0] = {}): Promise<Visit> => {
-      const context = await browser.newContext({
-        baseURL: site.url,
-        viewport: { width: 1400, height: 900 },
-        reducedMotion: 'reduce',
-        ...options,
-      })
-      contexts.push(context)
-      context.setDefaultTimeout(10_000)
-      const page = await context.newPage()
-      page.on('pageerror', (error) => complaints.push(String(error)))
-      page.on('console', (message) => {
-        // A refused sign-in is an answer like any other; Chromium logs each 4xx.
-        const isAnswer = /Failed to load resource: the server responded with a status of 4\d\d/
-        if (['error', 'warning'].includes(message.type()) && !isAnswer.test(message.text()))
-          complaints.push(message.text())
-      })
-      return {
-        page,
-        context,
-        open: async (path) => {
-          await page.goto(path)
-          await settled(page)
-        },
-      }
-    }
-  })
-  /** Somebody who signed in with the administrator's token. */
-  .extend('admin', async ({ visit }): Promise<Visit> => {
-    const visitor = await visit()
+  /** What browsers complained of since somebody looked. */
+  // eslint-disable-next-line no-empty-pattern
+  .extend('complaints', { scope: 'file' }, ({}): string[] => [])
+  /** The administrator's browser, which stays open: signing in anew for each test would take most of the time. */
+  .extend('administrator', { scope: 'file' }, async ({ browser, site, complaints }, { onCleanup }) => {
+    const visitor = await openBrowser(browser, site, complaints)
+    onCleanup(() => visitor.context.close())
     await signIn(visitor, ADMIN_TOKEN)
     return visitor
   })
+  .extend('noComplaints', { auto: true }, ({ complaints }, { onCleanup }) => {
+    onCleanup(() => expect(complaints.splice(0)).toEqual([]))
+  })
+  /** Somebody who signed in with the administrator's token, wherever the test before left them. */
+  .extend('admin', ({ administrator }): Visit => administrator)
+  /** `await visit()` is somebody else, with a browser of their own. */
+  .extend('visit', ({ browser, site, complaints }, { onCleanup }) => {
+    const contexts: BrowserContext[] = []
+    onCleanup(() => Promise.all(contexts.map((context) => context.close())))
+    return async (): Promise<Visit> => {
+      const visitor = await openBrowser(browser, site, complaints)
+      contexts.push(visitor.context)
+      return visitor
+    }
+  })
+
+async function openBrowser(browser: Browser, site: Site, complaints: string[]): Promise<Visit> {
+  const context = await browser.newContext({
+    baseURL: site.url,
+    viewport: { width: 1400, height: 900 },
+    reducedMotion: 'reduce',
+  })
+  context.setDefaultTimeout(15_000)
+  const page = await context.newPage()
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('console', (message) => {
+    // What the server refuses is an answer like any other, though Chromium logs each.
+    const isAnswer = /Failed to load resource: the server responded with a status of 4\d\d/
+    if (['error', 'warning'].includes(message.type()) && !isAnswer.test(message.text()))
+      complaints.push(message.text())
+  })
+  return {
+    page,
+    context,
+    open: async (path) => {
+      await page.goto(path)
+      await settled(page)
+    },
+  }
+}
 
 export async function signIn({ page }: Visit, token: string): Promise<void> {
   await page.goto('/ui/')

@@ -124,6 +124,12 @@ describe('the page', () => {
     expect(specifiers.filter((specifier) => !/^\.{1,2}\/[a-z/.-]+\.js$/.test(specifier))).toEqual([])
   })
 
+  test('names every module in its document, so that a browser fetches them at once', () => {
+    const [document] = sourceFiles('src/dashboard/page/index.html')
+    const named = [...(document?.text ?? '').matchAll(/(?:href|src)="\/ui\/assets\/([^"]+\.js)"/g)]
+    expect(named.map(([, path]) => `src/dashboard/page/${path}`).sort()).toEqual(PAGE.map(({ path }) => path))
+  })
+
   test('asks nobody but the server that it came from', () => {
     // Placeholders, and the name of a namespace.
     const foreign = /\bhttps?:\/\/(?!example\.com|www\.w3\.org|$|')/m
