@@ -49,17 +49,22 @@ export function addSubscriptionRoutes(app: ApiApp, { database }: { readonly data
           event_type: eventTypeName
             .optional()
             .describe('Only those that a pattern makes receive it, whatever their filter.'),
+          failing: z
+            .literal('true', 'has to be true, or absent')
+            .optional()
+            .describe('Only active ones whose last attempt failed.'),
         }),
         response: { 200: pageOf(subscription) },
       },
     },
     async ({ query, principal }) => {
-      const { limit, cursor, state, url, name, event_type: eventType } = query
+      const { limit, cursor, state, url, name, event_type: eventType, failing } = query
       const [before] = subscriptionCursor.read(cursor) ?? []
       const tenant = query.tenant ?? principal.tenant
       // Of another tenant there is nothing to be seen.
       const isOthers = principal.tenant !== null && tenant !== principal.tenant
-      const filter = { state, url, name, eventType, before, limit: limit + 1 }
+      const isFailing = failing === undefined ? undefined : (true as const)
+      const filter = { state, url, name, eventType, isFailing, before, limit: limit + 1 }
       const rows = isOthers ? [] : await listSubscriptions(database, tenant, filter)
       return subscriptionCursor.page(rows, limit, ({ id }) => [id], shownSubscription)
     },

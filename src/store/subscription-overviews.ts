@@ -97,6 +97,8 @@ export interface SubscriptionFilter {
   readonly name?: string | undefined
   /** Those that a pattern of theirs makes receive events of this type, whatever their filter. */
   readonly eventType?: string | undefined
+  /** Active, and the last attempt failed. */
+  readonly isFailing?: true | undefined
   /** Those made before this one. */
   readonly before?: string | undefined
   readonly limit: number
@@ -111,8 +113,11 @@ const FIND = /* sql */ `
     and ($4::text is null or name = $4)
     and ($5::text is null or walhook.subscription_match_keys(null, event_types) && walhook.event_match_keys($5, null))
     and ($6::uuid is null or id < $6)
+    and ($7::boolean is null or state = 'active' and id in (
+      select f.subscription_id from walhook.failing_endpoints as f where f.failures > 0
+    ))
   order by id desc
-  limit $7`
+  limit $8`
 
 /** The newest first. Ids are in the order of time, unless somebody brought one along. */
 export async function listSubscriptions(
@@ -120,7 +125,7 @@ export async function listSubscriptions(
   tenant: string | null,
   filter: SubscriptionFilter,
 ): Promise<readonly SubscriptionOverview[]> {
-  const { state, url, name, eventType, before, limit } = filter
+  const { state, url, name, eventType, isFailing, before, limit } = filter
   const rows = await db.query<{ id: string }>(FIND, [
     tenant,
     state ?? null,
@@ -128,6 +133,7 @@ export async function listSubscriptions(
     name ?? null,
     eventType ?? null,
     before ?? null,
+    isFailing ?? null,
     limit,
   ])
   return readSubscriptions(

@@ -72,7 +72,9 @@ export const test = base
   /** `await visit()` is somebody else, with a browser of their own. */
   .extend('visit', ({ browser, site, complaints }, { onCleanup }) => {
     const contexts: BrowserContext[] = []
-    onCleanup(() => Promise.all(contexts.map((context) => context.close())))
+    onCleanup(async () => {
+      await Promise.all(contexts.map((context) => context.close()))
+    })
     return async (): Promise<Visit> => {
       const visitor = await openBrowser(browser, site, complaints)
       contexts.push(visitor.context)

@@ -20,11 +20,8 @@ export function attentionCard(signal) {
     signal,
     hints: ['subscription', 'delivery'],
     lines: 4,
-    load: () =>
-      /** @type {Promise<Page<Subscription>>} */ (
-        get('/v1/subscriptions', { signal, query: { limit: 200 } })
-      ),
-    show: ({ data }, node) => {
+    load: () => load(signal),
+    show: (data, node) => {
       const wanting = data
         .map((subscription) => ({ subscription, rank: urgency(subscription) }))
         .filter(({ rank }) => rank > 0)
@@ -53,6 +50,24 @@ export function attentionCard(signal) {
     },
   })
   return card('Needs attention', part.node, { className: 'flush' })
+}
+
+/**
+ * However many there are: those that are known to want somebody, and of the newest those with dead letters.
+ * @param {AbortSignal} signal
+ * @returns {Promise<readonly Subscription[]>}
+ */
+async function load(signal) {
+  const pages = await Promise.all(
+    [{ state: 'disabled' }, { failing: 'true' }, { state: 'paused' }, {}].map(
+      (query) =>
+        /** @type {Promise<Page<Subscription>>} */ (
+          get('/v1/subscriptions', { signal, query: { ...query, limit: 50 } })
+        ),
+    ),
+  )
+  const all = pages.flatMap(({ data }) => data)
+  return [...new Map(all.map((subscription) => [subscription.id, subscription])).values()]
 }
 
 /** @param {Subscription} subscription */

@@ -21,6 +21,7 @@ const STATES = /** @type {const} */ ([
   ['active', 'Active'],
   ['paused', 'Paused'],
   ['disabled', 'Disabled'],
+  ['failing', 'Failing'],
 ])
 
 /** @param {Context} context @returns {View} */
@@ -59,7 +60,11 @@ export function subscriptionsView({ query, signal, me }) {
   const list = liveList({
     label: 'Subscriptions',
     path: '/v1/subscriptions',
-    query: () => ({ url: now.get('url'), state: now.get('state'), tenant: now.get('tenant') }),
+    query: () => ({
+      url: now.get('url'),
+      tenant: now.get('tenant'),
+      ...(now.get('state') === 'failing' ? { failing: 'true' } : { state: now.get('state') }),
+    }),
     signal,
     hints: ['subscription', 'delivery'],
     rows,
