@@ -1,5 +1,5 @@
 /** The filters of a list: what is chosen stands in the address at once. */
-import { h } from '../dom.js'
+import { h, uniqueId } from '../dom.js'
 import { changeQuery } from '../router.js'
 import { icon } from './icon.js'
 import { select } from './field.js'
@@ -42,9 +42,9 @@ export function filterBar(filters, query) {
   const labelled = shown.map(({ filter, control }) => ({
     filter,
     node: h(
-      'label',
+      'div',
       { class: filter.isSearch ? 'filter search' : 'filter' },
-      h('span', { class: 'filter-label' }, filter.label),
+      h('label', { class: 'filter-label', for: identify(control.node) }, filter.label),
       filter.isSearch ? icon('search') : null,
       control.node,
     ),
@@ -68,6 +68,12 @@ export function filterBar(filters, query) {
     rare.length === 0 ? null : clear,
   )
   return { node, onQuery }
+}
+
+/** @param {HTMLElement} control */
+function identify(control) {
+  control.id = uniqueId('filter')
+  return control.id
 }
 
 /** @param {Filter} filter @returns {Shown} */

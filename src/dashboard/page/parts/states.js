@@ -26,7 +26,7 @@ export function emptyState(title, text, action) {
   return h(
     'div',
     { class: 'state' },
-    h('h3', {}, title),
+    h('p', { class: 'state-title' }, title),
     h('p', {}, text),
     action === undefined ? null : h('p', {}, action),
   )
@@ -42,7 +42,7 @@ export function errorState(error, retry) {
     'div',
     { class: 'state', role: 'alert' },
     icon('warning'),
-    h('h3', {}, title),
+    h('p', { class: 'state-title' }, title),
     h('p', {}, error instanceof Problem ? error.message : failureText(error)),
     error instanceof Problem && error.requestId !== undefined
       ? h('p', { class: 'faint' }, 'Request ', h('code', {}, error.requestId))

@@ -151,7 +151,9 @@ function eventCell({ id, event_type: type, key }) {
       { href: link(`/deliveries/${id}`), 'data-row': true, 'data-focus': `delivery ${id}` },
       type ?? 'event no longer kept',
     ),
-    key === null ? null : h('div', { class: 'endpoint-more faint' }, h('span', { title: 'Key' }, key)),
+    key === null
+      ? null
+      : h('div', { class: 'endpoint-more faint' }, h('span', { class: 'cut', title: `Key ${key}` }, key)),
   )
 }
 

@@ -41,7 +41,11 @@ export function eventsView({ query, signal, me }) {
         cell: ({ id, type }) =>
           h('a', { href: link(`/events/${id}`), 'data-row': true, 'data-focus': `event ${id}` }, type),
       },
-      { label: 'Key', cell: ({ key }) => key ?? h('span', { class: 'faint' }, '–') },
+      {
+        label: 'Key',
+        cell: ({ key }) =>
+          key === null ? h('span', { class: 'faint' }, '–') : h('span', { class: 'cut', title: key }, key),
+      },
       ...(isOperator(me)
         ? [
             {
