@@ -8,7 +8,7 @@ import { Cursor, pageOf, pageQuery } from './cursor.ts'
 import { notFound, Problem } from './problem.ts'
 import { shownTime, shownTimeOrNull, tenantName, text, timestamp, timestampInput, uuid } from './schemas.ts'
 
-const apiKey = z
+export const apiKey = z
   .object({
     id: uuid,
     name: z.string().nullable().describe('For people.'),

@@ -19,7 +19,7 @@ import { conditional, eventTypeName, shownTime, text, timestamp } from './schema
 
 const SCHEMA_EXAMPLE = { type: 'object', required: ['id'], properties: { id: { type: 'integer' } } }
 
-const eventType = z
+export const eventType = z
   .object({
     name: z
       .string()

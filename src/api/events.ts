@@ -20,7 +20,7 @@ import {
   wholeNumber,
 } from './schemas.ts'
 
-const event = z
+export const event = z
   .object({
     id: uuid,
     type: z.string(),
@@ -32,7 +32,7 @@ const event = z
   })
   .meta({ id: 'Event' })
 
-const wholeEvent = event
+export const wholeEvent = event
   .extend({
     refused_for: z
       .string()
@@ -43,7 +43,7 @@ const wholeEvent = event
   })
   .meta({ id: 'WholeEvent' })
 
-const match = z
+export const match = z
   .object({
     subscription_id: uuid,
     matches: z.boolean(),

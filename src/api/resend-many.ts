@@ -40,7 +40,7 @@ const resendMany = z
   })
   .meta({ id: 'ResendMany', examples: [{ status: '5xx', since: '2026-11-22T15:00:00Z', dry_run: true }] })
 
-const resent = z
+export const resent = z
   .object({
     dry_run: z.boolean(),
     matched: z.int().min(0).describe('How many are sent again, or would be.'),

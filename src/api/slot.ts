@@ -17,7 +17,7 @@ export interface SlotPorts {
 
 const bytes = z.number().nullable()
 
-const slot = z
+export const slot = z
   .object({
     slot_name: z.string(),
     exists: z.boolean(),
@@ -54,7 +54,7 @@ const slot = z
   })
   .meta({ id: 'Slot' })
 
-const replica = z
+export const replica = z
   .object({
     id: uuid.describe('Made at each start.'),
     host: z.string(),

@@ -37,7 +37,7 @@ const point = z
   })
   .meta({ id: 'StatsPoint' })
 
-const stats = z
+export const stats = z
   .object({
     window: z.enum(STATS_WINDOWS),
     from: timestamp.describe('Where the first step begins.'),

@@ -16,7 +16,7 @@ const TAGS = ['subscriptions']
 /** How long an answer waits for the outcome of a test. */
 const TEST_WAIT_MS = 5_000
 
-const testOutcome = z
+export const testOutcome = z
   .object({
     delivery_id: bigintId,
     event_id: uuid.describe('The webhook-id.'),
@@ -52,7 +52,7 @@ const subscriptionAttempt = z
   })
   .meta({ id: 'SubscriptionAttempt' })
 
-const triedEvent = z
+export const triedEvent = z
   .object({
     event_id: uuid,
     type: z.string(),
