@@ -11,21 +11,22 @@ export function answerWhatIsNotThere(app: ApiApp): void {
     for (const each of [method].flat()) route.methods.add(each)
     routes.set(url, route)
   })
-  const problemAt = (path: string): Problem => {
+  const problemAt = (path: string, asked: string): Problem => {
     const methods = [...routes.values()].flatMap((route) =>
       route.pattern.test(path) ? [...route.methods] : [],
     )
     const allow = METHODS.filter((method) => methods.includes(method)).join(', ')
-    return allow === ''
+    // A file that is not there has a route all the same.
+    return allow === '' || methods.includes(asked)
       ? new Problem('not_found', 'There is nothing at this path; /openapi.json says what there is.')
       : new Problem('method_not_allowed', `Here there is only ${allow}.`, { headers: { allow } })
   }
   // Before the body is looked at: what it is does not matter then.
   app.addHook('onRequest', async (request) => {
-    if (request.is404) throw problemAt(pathOf(request.url))
+    if (request.is404) throw problemAt(pathOf(request.url), request.method)
   })
   app.setNotFoundHandler((request) => {
-    throw problemAt(pathOf(request.url))
+    throw problemAt(pathOf(request.url), request.method)
   })
 }
 

@@ -9,6 +9,7 @@ import type { delivery, deliveryWithAttempts } from '../../src/api/delivery-sche
 import type { eventType } from '../../src/api/event-types.ts'
 import type { event, match, wholeEvent } from '../../src/api/events.ts'
 import type { me } from '../../src/api/me.ts'
+import type { resent } from '../../src/api/resend-many.ts'
 import type { replica, slot } from '../../src/api/slot.ts'
 import type { stats } from '../../src/api/stats.ts'
 import type { testOutcome, triedEvent } from '../../src/api/subscription-actions.ts'
@@ -26,6 +27,7 @@ test('the API answers no less than the page reads', () => {
   expectTypeOf<Answered<typeof deliveryWithAttempts>>().toExtend<page.DeliveryWithAttempts>()
   expectTypeOf<Answered<typeof event>>().toExtend<page.OutboxEvent>()
   expectTypeOf<Answered<typeof wholeEvent>>().toExtend<page.OutboxEvent>()
+  expectTypeOf<Answered<typeof resent>>().toExtend<page.Resent>()
   expectTypeOf<Answered<typeof match>>().toExtend<page.EventMatch>()
   expectTypeOf<Answered<typeof eventType>>().toExtend<page.EventType>()
   expectTypeOf<Answered<typeof stats>>().toExtend<page.Stats>()

@@ -129,8 +129,8 @@ export interface OutboxEvent {
   readonly refused_for?: string | null
 }
 
-export interface DeliveryWithAttempts extends Delivery {
-  readonly attempts_made: readonly Attempt[]
+export interface DeliveryWithAttempts extends Omit<Delivery, 'attempts'> {
+  readonly attempts: readonly Attempt[]
 }
 
 export interface EventMatch {
@@ -250,4 +250,8 @@ export interface TriedEvent {
   readonly created_at: string
   readonly matches: boolean
   readonly payload: string
+}
+
+export interface Resent {
+  readonly matched: number
 }

@@ -132,7 +132,7 @@ function summary(delivery) {
 
 /** @param {DeliveryWithAttempts} delivery */
 function timeline(delivery) {
-  const { attempts_made: attempts } = delivery
+  const { attempts } = delivery
   const last = attempts.at(-1)
   return h(
     'ol',
@@ -206,7 +206,7 @@ function ending({
       return step(
         'clock',
         'busy',
-        next === null ? `Attempt ${attempts + 1}` : [`Attempt ${attempts + 1} `, time(next)],
+        next === null ? `Attempt ${attempts.length + 1}` : [`Attempt ${attempts.length + 1} `, time(next)],
         waits ?? 'pending',
         null,
       )

@@ -7,7 +7,7 @@ import { errorState, skeleton } from '../parts/states.js'
 import { failureText, told } from '../parts/toast.js'
 
 /** @typedef {Readonly<Record<string, string>>} Filter */
-/** @typedef {{ readonly total: number }} Resent */
+/** @import { Resent } from '../shapes.ts' */
 
 /**
  * @param {{ filter: Filter, signal: AbortSignal, onDone: () => void }} options
@@ -21,7 +21,7 @@ export function resendFiltered({ filter, signal, onDone }) {
       const place = h('div', { 'aria-live': 'polite' }, skeleton(3))
       const look = async () => {
         try {
-          const { total: matched } = await resend(wanted, true)
+          const { matched } = await resend(wanted, true)
           replace(place, matched === 0 ? nothing(dialog.close) : offer(matched))
         } catch (error) {
           replace(place, errorState(error, look))
@@ -38,7 +38,7 @@ export function resendFiltered({ filter, signal, onDone }) {
             try {
               const done = await resend(wanted, false)
               dialog.close()
-              told(`${counted(done.total, 'delivery', 'deliveries')} will be attempted again`)
+              told(`${counted(done.matched, 'delivery', 'deliveries')} will be attempted again`)
               onDone()
             } catch (error) {
               replace(fault, h('p', { class: 'fault' }, failureText(error)))
@@ -69,16 +69,9 @@ export function resendFiltered({ filter, signal, onDone }) {
 }
 
 /** @param {Filter} filter @param {boolean} dryRun @returns {Promise<Resent>} */
-async function resend({ event_type: type, state, event_id: eventId, ...same }, dryRun) {
-  if (eventId !== undefined)
-    throw new Error('A list of one event’s deliveries is not resent as a whole: select them instead.')
-  if (state === 'pending') throw new Error('What is pending is on its way already.')
-  return send('POST', '/v1/deliveries/resend', {
-    ...same,
-    states: [state],
-    ...(type === undefined ? {} : { event_types: [type] }),
-    dry_run: dryRun,
-  })
+async function resend(filter, dryRun) {
+  if (filter['state'] === 'pending') throw new Error('What is pending is on its way already.')
+  return send('POST', '/v1/deliveries/resend', { ...filter, dry_run: dryRun })
 }
 
 /** @param {() => void} close */

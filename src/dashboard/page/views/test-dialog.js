@@ -48,7 +48,7 @@ export function testSubscription({ path, signal }) {
           const delivery = /** @type {DeliveryWithAttempts} */ (
             await get(`/v1/deliveries/${id}`, { signal: closed.signal })
           )
-          const attempt = delivery.attempts_made.at(-1)
+          const attempt = delivery.attempts.at(-1)
           if (attempt === undefined && delivery.state === 'pending') return
           clearInterval(timer)
           show({ ...delivery, delivery_id: id, attempt: attempt ?? null })
