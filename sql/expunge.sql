@@ -35,6 +35,8 @@ begin
     select e.subscription_id, count(*) from ended as e group by e.subscription_id
   loop
     perform walhook.count_cancelled(whose, how_many);
+    -- Whoever holds one of them in memory has what was to be removed.
+    perform walhook.wake(whose);
     cancelled := cancelled + how_many;
   end loop;
   update walhook.attempts as a

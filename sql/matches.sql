@@ -18,6 +18,7 @@ as $$
 declare
   e walhook.outbox;
   event_age integer;
+  is_recorded boolean;
   keys text[];
   patterns text[];
 begin
@@ -26,6 +27,9 @@ begin
     raise exception 'the outbox has no event %', matches.event_id using errcode = 'no_data_found';
   end if;
   select age(o.xmin) into event_age from walhook.outbox as o where o.id = matches.event_id;
+  -- Whoever was to get it has it: a subscription that matches now and has no delivery was not there, or not so.
+  is_recorded := exists (select from walhook.deliveries as d where d.event_id = matches.event_id)
+    or coalesce(event_age > (select min(walhook.xid_age(r.audited_to)) from walhook.relay as r), false);
   keys := walhook.event_match_keys(e.type, e.tenant);
   patterns := (select array_agg(substr(k, 2)) from unnest(walhook.event_match_keys(e.type, null)) as k);
   return query
@@ -47,9 +51,9 @@ begin
         case
           when exists (select from walhook.dead_events as x where x.event_id = e.id) then 'the catalog refused it'
           when event_age > walhook.xid_age(s.active_from_xid) then 'made after the event'
-          when s.filter is null then null
-          when e.expunged_at is not null then 'expunged'
-          when not walhook.filter_matches(s.filter, e.payload::text) then 'filter'
+          when s.filter is not null and e.expunged_at is not null then 'expunged'
+          when s.filter is not null and not walhook.filter_matches(s.filter, e.payload::text) then 'filter'
+          when is_recorded then 'made or changed after the event'
         end as why
       from meant
       join walhook.subscriptions as s on s.id = meant.id
@@ -90,4 +94,4 @@ begin
 end
 $$;
 comment on function walhook.matches(uuid, text, integer) is
-  'Who gets an event, and why others do not: "event type", "tenant", "filter", "made after the event", "the catalog refused it" or "expunged". Those that match come first, with their deliveries; then near misses, up to max_rows in all. With a tenant, that tenant''s subscriptions only.';
+  'Who gets an event, and why others do not: "event type", "tenant", "filter", "made after the event", "made or changed after the event", "the catalog refused it" or "expunged". Those that match come first, with their deliveries; then near misses, up to max_rows in all. With a tenant, that tenant''s subscriptions only.';

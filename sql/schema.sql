@@ -322,7 +322,7 @@ END) stored,
 
 CREATE UNIQUE INDEX api_keys_hash ON walhook.api_keys USING btree (hash);
 CREATE INDEX attempts_started_at ON ONLY walhook.attempts USING brin (started_at) WITH (pages_per_range='16', autosummarize='on');
-CREATE INDEX deliveries_cancelled ON walhook.deliveries USING btree (subscription_id, finished_at) WHERE ((state = 'cancelled'::text) AND (last_error = 'cancelled'::text));
+CREATE INDEX deliveries_cancelled ON walhook.deliveries USING btree (subscription_id, finished_at) WHERE ((state = 'cancelled'::text) AND (last_error = ANY (ARRAY['cancelled'::text, 'expunged'::text])));
 CREATE INDEX deliveries_dead ON walhook.deliveries USING btree (subscription_id, id) WHERE (state = 'dead'::text);
 CREATE INDEX deliveries_ended_badly ON walhook.deliveries USING btree (id) WHERE (state = ANY (ARRAY['dead'::text, 'cancelled'::text]));
 CREATE INDEX deliveries_finished ON walhook.deliveries USING btree (finished_at) WHERE (finished_at IS NOT NULL);
@@ -1539,6 +1539,8 @@ begin
     select e.subscription_id, count(*) from ended as e group by e.subscription_id
   loop
     perform walhook.count_cancelled(whose, how_many);
+    -- Whoever holds one of them in memory has what was to be removed.
+    perform walhook.wake(whose);
     cancelled := cancelled + how_many;
   end loop;
   update walhook.attempts as a
@@ -1811,6 +1813,7 @@ AS $function$
 declare
   e walhook.outbox;
   event_age integer;
+  is_recorded boolean;
   keys text[];
   patterns text[];
 begin
@@ -1819,6 +1822,9 @@ begin
     raise exception 'the outbox has no event %', matches.event_id using errcode = 'no_data_found';
   end if;
   select age(o.xmin) into event_age from walhook.outbox as o where o.id = matches.event_id;
+  -- Whoever was to get it has it: a subscription that matches now and has no delivery was not there, or not so.
+  is_recorded := exists (select from walhook.deliveries as d where d.event_id = matches.event_id)
+    or coalesce(event_age > (select min(walhook.xid_age(r.audited_to)) from walhook.relay as r), false);
   keys := walhook.event_match_keys(e.type, e.tenant);
   patterns := (select array_agg(substr(k, 2)) from unnest(walhook.event_match_keys(e.type, null)) as k);
   return query
@@ -1840,9 +1846,9 @@ begin
         case
           when exists (select from walhook.dead_events as x where x.event_id = e.id) then 'the catalog refused it'
           when event_age > walhook.xid_age(s.active_from_xid) then 'made after the event'
-          when s.filter is null then null
-          when e.expunged_at is not null then 'expunged'
-          when not walhook.filter_matches(s.filter, e.payload::text) then 'filter'
+          when s.filter is not null and e.expunged_at is not null then 'expunged'
+          when s.filter is not null and not walhook.filter_matches(s.filter, e.payload::text) then 'filter'
+          when is_recorded then 'made or changed after the event'
         end as why
       from meant
       join walhook.subscriptions as s on s.id = meant.id
@@ -3582,7 +3588,7 @@ comment on function walhook.latency_bound(integer) is 'What is in this bucket of
 comment on function walhook.let_key_go_on() is 'When a delivery with an order_key ends: fetches the next of its key to the front, or lets a dead one block the key.';
 comment on function walhook.make_due(bigint) is 'What walhook.resend does, for a caller that wakes Walhook by itself: replays do, once for many.';
 comment on function walhook.masked_headers(jsonb) is 'Headers of one''s own with … in place of each value whose name sounds like a secret.';
-comment on function walhook.matches(uuid,text,integer) is 'Who gets an event, and why others do not: "event type", "tenant", "filter", "made after the event", "the catalog refused it" or "expunged". Those that match come first, with their deliveries; then near misses, up to max_rows in all. With a tenant, that tenant''s subscriptions only.';
+comment on function walhook.matches(uuid,text,integer) is 'Who gets an event, and why others do not: "event type", "tenant", "filter", "made after the event", "made or changed after the event", "the catalog refused it" or "expunged". Those that match come first, with their deliveries; then near misses, up to max_rows in all. With a tenant, that tenant''s subscriptions only.';
 comment on function walhook.matching_subscriptions(text,text,json) is 'Who would get this event?';
 comment on function walhook.matching_subscriptions(text,text,text) is 'Who would get this event? The fan-out calls this very function. Subscriptions that are not active match too: their deliveries wait.';
 comment on function walhook.new_api_key() is 'A fresh key for the HTTP API: 244 bits from the server''s strong random source.';

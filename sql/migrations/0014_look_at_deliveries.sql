@@ -5,7 +5,8 @@
 create index deliveries_of_subscription on walhook.deliveries (subscription_id, id);
 -- Few end so, and nobody else pays.
 create index deliveries_ended_badly on walhook.deliveries (id) where state in ('dead', 'cancelled');
-create index deliveries_cancelled on walhook.deliveries (subscription_id, finished_at) where state = 'cancelled' and last_error = 'cancelled';
+create index deliveries_cancelled on walhook.deliveries (subscription_id, finished_at)
+  where state = 'cancelled' and last_error in ('cancelled', 'expunged');
 
 -- Knows an order, as the BRIN did not: pages of events, retention and backfills read what they return and no more. A BRIN also
 -- forgets: once the space of removed rows is used again, each of its ranges begins in the past.

@@ -51,7 +51,7 @@ export const match = z
       .string()
       .nullable()
       .describe(
-        'Why it does not match: event type, tenant, filter, made after the event, the catalog refused it, expunged.',
+        'Why it does not match: event type, tenant, filter, made after the event, made or changed after the event, the catalog refused it, expunged.',
       ),
     url: z.string().nullable().describe('Null where the subscription was deleted.'),
     subscription_tenant: z.string().nullable(),

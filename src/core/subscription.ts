@@ -28,7 +28,7 @@ export interface Subscription {
   readonly maxInFlight: number | undefined
   /** An event that is older is not sent any more. */
   readonly ttlMs: number | undefined
-  /** Deliveries that a person cancelled lately, while somebody may have had them in hand. */
+  /** Deliveries that were cancelled or expunged lately, while somebody may have had them in hand. */
   readonly cancelled: ReadonlySet<string>
 }
 

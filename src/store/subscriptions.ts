@@ -61,7 +61,7 @@ const LOAD = {
       array(
         select d.id::text
         from walhook.deliveries as d
-        where d.subscription_id = s.id and d.state = 'cancelled' and d.last_error = 'cancelled'
+        where d.subscription_id = s.id and d.state = 'cancelled' and d.last_error in ('cancelled', 'expunged')
           and d.finished_at > now() - interval '2 minutes'
         order by d.finished_at desc
         limit 10000

@@ -51,6 +51,13 @@ test('what is published arrives byte for byte, once under one id, and says what 
   expect(other).toMatchObject({ status: 409, body: { errors: [{ field: 'id' }] } })
   expect(other.body.detail).toContain(first.body.id)
 
+  // At once too.
+  const same = await Promise.all(
+    Array.from({ length: 4 }, () => api('POST', '/v1/events', { json: { ...EVENT, id: 'at once' } })),
+  )
+  expect(same.map(({ status }) => status).toSorted()).toEqual([200, 200, 200, 201])
+  expect(new Set(same.map(({ body: { id } }) => id as string)).size).toBe(1)
+
   const id = randomUUID()
   const many = { events: [{ ...EVENT, id }, { ...EVENT, id: 'two' }, EVENT] }
   const made = await api('POST', '/v1/events', { json: many })
@@ -62,8 +69,8 @@ test('what is published arrives byte for byte, once under one id, and says what 
     status: 409,
     body: { errors: [{ field: 'events.1.id' }] },
   })
-  await untilSettled(db, 4)
-  expect(receiver.requests('/hook')).toHaveLength(4)
+  await untilSettled(db, 5)
+  expect(receiver.requests('/hook')).toHaveLength(5)
 
   const bad: readonly (readonly [number, string, unknown])[] = [
     [400, 'payload', { type: 'order.created' }],
@@ -83,7 +90,7 @@ test('what is published arrives byte for byte, once under one id, and says what 
     expect(refused.body.errors.map((error: { field: string }) => error.field)).toContain(field)
   }
   expect((await api('POST', '/v1/events', { json: 'x'.repeat(9 * 1024 * 1024) })).status).toBe(413)
-  expect(await db.query('select from walhook.outbox')).toHaveLength(4)
+  expect(await db.query('select from walhook.outbox')).toHaveLength(5)
 })
 
 test('events are listed in pages that do not shift, filtered, and matched; a tenant sees its own', async ({
