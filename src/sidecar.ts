@@ -38,6 +38,8 @@ export interface Sidecar extends AsyncDisposable {
 }
 
 const RETENTION_EVERY_MS = 3_600_000
+/** For counters and the heartbeat, once attempts have ended: a database that is away has had its time. */
+const LAST_COUNTS_WITHIN_MS = 2_000
 /** For statements of the relay, the settler, the claim, the retry clock and what is asked now and then. */
 const MAX_CONNECTIONS = 10
 /** Past the server's own limit on statements: then it is the connection that is dead. */
@@ -134,21 +136,12 @@ export async function startSidecar(
     (stopped ??= (async () => {
       logger.info('sidecar.stopping')
       stopping.abort()
-      const loops = [
-        relaying,
-        retention,
-        watching,
-        sealing,
-        showing,
-        replaying,
-        space,
-        backlog,
-        beating,
-        counted,
-      ]
-      await Promise.allSettled(loops)
+      await Promise.allSettled([relaying, retention, watching, sealing, showing, replaying, space])
       await delivery.stop(config.shutdownGraceMs)
-      await counting.flush()
+      await withinMs(
+        LAST_COUNTS_WITHIN_MS,
+        Promise.allSettled([backlog, beating, counted]).then(() => counting.flush()),
+      )
       await stack.disposeAsync()
       logger.info('sidecar.stopped')
     })())
@@ -157,6 +150,12 @@ export async function startSidecar(
   // Whoever does not wait for it hears of it when stopping.
   ended.catch(() => undefined)
   return { address: api.address, ended, stop, [Symbol.asyncDispose]: stop }
+}
+
+/** What is not worth waiting for longer. */
+async function withinMs(ms: number, work: Promise<void>): Promise<void> {
+  const done = new AbortController()
+  await Promise.race([work.finally(() => done.abort()), new Wake().sleep(ms, done.signal)])
 }
 
 /** Where there is no key there is nothing to do. */
