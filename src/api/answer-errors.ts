@@ -71,6 +71,8 @@ function problemOfFramework(error: unknown): Problem | undefined {
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
     case 'FST_ERR_BAD_URL':
       return new Problem('malformed', sentence(errorMessage(error)))
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return new Problem('malformed', 'A part of the path is too long to be a name or an id of anything.')
     default:
       return undefined
   }

@@ -15,6 +15,7 @@ import {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { servePage } from '../dashboard/serve-page.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { answerBrokenRequest } from './broken-request.ts'
 import { answerErrors, problemOf, sendProblem } from './answer-errors.ts'
 import { answerWhatIsNotThere } from './answer-missing.ts'
 import { authenticateRequests } from './authentication.ts'
@@ -59,6 +60,7 @@ export async function buildApp(ports: ApiPorts, logger: Logger): Promise<ApiApp>
     requestTimeout: REQUEST_WITHIN_MS,
     routerOptions: { maxParamLength: LONGEST_PARAMETER },
     genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => void sendProblem(problemOf(error), request, reply),
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)

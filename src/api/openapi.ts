@@ -10,6 +10,14 @@ import { finishedDocument } from './openapi-document.ts'
 import { problemSchema, STATUS_TITLES } from './problem.ts'
 import { sendJson } from './serialization.ts'
 
+declare module 'fastify' {
+  interface FastifySchema {
+    /** As a route's config has them, for programs that read the description. */
+    'x-walhook-scope'?: FastifyContextConfig['scope']
+    'x-walhook-all-tenants'?: boolean
+  }
+}
+
 /** As strict as everywhere: it brings its own scripts and styles, in files. */
 const DOCS_CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -22,7 +30,8 @@ const TAGS = [
   ['subscriptions', 'Standing wishes: an endpoint, patterns, a filter, a secret, and how to deliver.'],
   ['replays', 'Many deliveries again, to their endpoint or another, or made of older events.'],
   ['event types', 'The catalog: which types there are, and what their payloads look like.'],
-  ['stats', 'How it goes: counts, latencies, backlog, the slot and the replicas.'],
+  ['statistics', 'How it goes: counts, failure rates, latencies and backlog.'],
+  ['operations', 'The slot and the replicas.'],
   ['live', 'Hints of what happens, as it happens.'],
   ['keys', 'Who may ask, and for whom.'],
 ] as const
@@ -82,6 +91,8 @@ function describeRoute(route: RouteOptions): void {
   route.schema = {
     ...schema,
     description: [schema.description, needs(config)].filter(Boolean).join('\n\n'),
+    'x-walhook-scope': config.scope,
+    'x-walhook-all-tenants': config.allTenants === true,
     querystring: schema.querystring ?? NOTHING,
     response: {
       ...problemsOf(schema, [route.method].flat()),
@@ -101,7 +112,7 @@ function problemsOf(
   methods: readonly string[],
 ): Record<string, unknown> {
   const changes = methods.some((method) => !['GET', 'HEAD'].includes(method))
-  const statuses = [400, 401, 403, 429, 500, 503]
+  const statuses = [400, 401, 403, 429, 431, 500, 503]
   if (params !== undefined || body !== undefined) statuses.push(404)
   if (changes) statuses.push(409, 413, 415, 422)
   if (headers !== undefined) statuses.push(412)

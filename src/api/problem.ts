@@ -21,6 +21,7 @@ const KINDS = {
   invalid: { status: 422, title: 'A rule was broken' },
   precondition_required: { status: 428, title: 'If-Match is needed' },
   too_many_requests: { status: 429, title: 'Too many requests' },
+  headers_too_large: { status: 431, title: 'The address or the headers are too long' },
   internal: { status: 500, title: 'Something broke' },
   database_unavailable: { status: 503, title: 'The database cannot be asked just now' },
 } as const

@@ -85,7 +85,7 @@ async function byIds(
   tenant: string | null,
 ): Promise<Resent> {
   if (Object.keys(filter).length > 0)
-    throw new Problem('malformed', 'Send either ids or a filter.', {
+    throw new Problem('invalid', 'Send either ids or a filter.', {
       errors: [{ field: 'ids', detail: 'has to stand without a filter' }],
     })
   for (const id of ids)

@@ -202,7 +202,7 @@ test('deliveries are listed in pages that do not shift, filtered, and sent again
     matched: 3,
     replays: [{ id: expect.any(String) }],
   })
-  expect((await resend({ ids: ['1'], status: '503' })).status).toBe(400)
+  expect((await resend({ ids: ['1'], status: '503' })).status).toBe(422)
   const [cancelled] = (await ofT('GET', '/v1/deliveries?limit=1')).body.data
   expect(
     (await resend({ event_id: cancelled.event_id, state: 'delivered', status: '204' })).body.matched,

@@ -16,6 +16,8 @@ export interface ApiCall {
   readonly text?: string | Uint8Array<ArrayBuffer>
   readonly headers?: Readonly<Record<string, string>>
   readonly key?: string
+  /** Of a stream without end: what it says is not read. */
+  readonly onlyHead?: boolean
 }
 
 export type Api = (method: string, path: string, call?: ApiCall) => Promise<ApiAnswer>
@@ -38,6 +40,10 @@ export function apiAt(url: string, key?: string): Api {
       },
       ...(body !== undefined && { body }),
     })
+    if (call.onlyHead && response.ok) {
+      await response.body?.cancel()
+      return { status: response.status, headers: response.headers, body: '' }
+    }
     const said = await response.text()
     const isJson = /json/.test(response.headers.get('content-type') ?? '')
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(said) : said }
