@@ -3389,7 +3389,7 @@ comment on column walhook.slot_health.active_pid is 'The server process that it 
 comment on column walhook.slot_health.audited_at is 'The moment that audited_to was taken.';
 comment on column walhook.slot_health.confirmed_flush_lsn is 'Up to where Walhook has told Postgres that everything is recorded.';
 comment on column walhook.slot_health.invalidation_reason is 'Why Postgres gave it up; from 17 on.';
-comment on column walhook.slot_health.lag_seconds is 'How long ago the oldest of what is not confirmed was committed, as far as that is known.';
+comment on column walhook.slot_health.lag_seconds is 'From a commit to its confirmation, as Postgres measured it last; null where nothing is outstanding, nobody streams, or the login may not see it.';
 comment on column walhook.slot_health.last_event_committed_at is 'When the last event that was recorded had been committed.';
 comment on column walhook.slot_health.plugin is 'wal2json or pgoutput.';
 comment on column walhook.slot_health.recorded_at is 'When that was recorded.';

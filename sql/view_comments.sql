@@ -57,7 +57,7 @@ comment on column walhook.slot_health.wal_status is 'As pg_replication_slots has
 comment on column walhook.slot_health.safe_wal_bytes is 'How much more write-ahead log can be written before the slot may be lost; null without max_slot_wal_keep_size.';
 comment on column walhook.slot_health.retained_wal_bytes is 'How much of the log it makes Postgres keep.';
 comment on column walhook.slot_health.unconfirmed_wal_bytes is 'How far Walhook is behind the end of the log.';
-comment on column walhook.slot_health.lag_seconds is 'How long ago the oldest of what is not confirmed was committed, as far as that is known.';
+comment on column walhook.slot_health.lag_seconds is 'From a commit to its confirmation, as Postgres measured it last; null where nothing is outstanding, nobody streams, or the login may not see it.';
 comment on column walhook.slot_health.confirmed_flush_lsn is 'Up to where Walhook has told Postgres that everything is recorded.';
 comment on column walhook.slot_health.recorded_lsn is 'relay.lsn: up to where it is.';
 comment on column walhook.slot_health.last_event_committed_at is 'When the last event that was recorded had been committed.';
