@@ -201,6 +201,12 @@ test('they are listed by state, tenant, url, name and event type, the newest fir
   expect(await list('--url', 'ONE.ex')).toEqual(['one'])
   expect(await list('--event-type', 'order.paid')).toEqual(['three', 'two', 'one'])
   expect(await list('--event-type', 'order.created')).toEqual(['three', 'one'])
+  expect(await list('--failing')).toEqual([])
+  await db.query(
+    `insert into walhook.failing_endpoints (subscription_id, since, failures, last_failure_at)
+     select id, now(), 3, now() from walhook.subscriptions where tenant is distinct from 'u'`,
+  )
+  expect(await list('--failing')).toEqual(['one'])
   const { stdout } = await walhookHere(['subscriptions', 'list', '--tenant', 't'], env)
   expect(stdout).toMatch(/\| paused \| https:\/\/two\.example\/ \| t +\| order\.paid +\|/)
 })

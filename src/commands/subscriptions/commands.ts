@@ -38,6 +38,7 @@ function addLooking(subscriptions: Command, context: CommandContext): void {
     .option('--tenant <tenant>', "only this tenant's")
     .option('--url <text>', 'only those whose URL has this in it')
     .option('--name <name>', 'only those of this name')
+    .option('--failing', 'only active ones whose last attempt failed')
     .option('--event-type <type>', 'only those that a pattern makes receive it, whatever their filter')
     .option('--limit <count>', 'at most so many', wholeNumber(1, LONGEST_LIST), 50)
     .option('--json', 'print JSON: {"subscriptions"}')

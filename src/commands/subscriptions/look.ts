@@ -18,6 +18,7 @@ export interface ListFlags {
   readonly url?: string
   readonly name?: string
   readonly eventType?: string
+  readonly failing?: true
   readonly limit: number
   readonly json?: true
 }
@@ -30,8 +31,10 @@ const LISTED = ['id', 'name', 'state', 'url', 'tenant', 'event_types', 'pending'
 
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { terminal } = context
-  const { tenant = null, ...filter } = flags
-  const rows = await withDatabase(context, (database) => listSubscriptions(database, tenant, filter))
+  const { tenant = null, failing: isFailing, ...filter } = flags
+  const rows = await withDatabase(context, (database) =>
+    listSubscriptions(database, tenant, { ...filter, isFailing }),
+  )
   if (flags.json) {
     terminal.print(visibleJson({ subscriptions: rows }))
     return
