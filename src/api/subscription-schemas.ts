@@ -145,6 +145,12 @@ export const subscription = z
       .object({
         failing_since: timestamp.nullable(),
         failures_in_a_row: z.int(),
+        failure_rate_7d: z
+          .number()
+          .min(0)
+          .max(1)
+          .nullable()
+          .describe("The share of the last seven days' attempts that failed; null where there were none."),
         pending: z.int().describe('Deliveries that are owed; 10000 stands for that many or more.'),
         dead: z.int().describe('Dead letters; 10000 stands for that many or more.'),
         oldest_pending_at: timestamp.nullable(),

@@ -16,6 +16,8 @@ export interface RecentAttempt {
 export interface SubscriptionHealth {
   readonly failing_since: string | null
   readonly failures_in_a_row: number
+  /** Of a week's attempts; null where there were none. */
+  readonly failure_rate_7d: number | null
   /** 10000 stands for that many or more. */
   readonly pending: number
   readonly dead: number
@@ -84,8 +86,9 @@ const READ = {
       max_in_flight, timeout, retry_schedule, retry_on, ttl, disable_after, signs_as, created_at::text as created_at,
       updated_at::text as updated_at, version, failing_since::text as failing_since,
       coalesce(failures_in_a_row, 0) as failures_in_a_row, pending::int as pending, dead::int as dead,
-      oldest_pending_at::text as oldest_pending_at, last_delivered_at::text as last_delivered_at, recent
-    from walhook.subscription_overview
+      oldest_pending_at::text as oldest_pending_at, last_delivered_at::text as last_delivered_at, recent,
+      (select t.failure_rate_7d::double precision from walhook.subscription_stats as t where t.id = o.id) as failure_rate_7d
+    from walhook.subscription_overview as o
     where id = any ($1::uuid[]) and ($2::text is null or tenant = $2)
     order by id desc`,
 }
@@ -167,6 +170,7 @@ export async function readSubscriptions(
 function overviewOf({
   failing_since,
   failures_in_a_row,
+  failure_rate_7d,
   pending,
   dead,
   oldest_pending_at,
@@ -182,6 +186,7 @@ function overviewOf({
     health: {
       failing_since: time(failing_since),
       failures_in_a_row,
+      failure_rate_7d,
       pending,
       dead,
       oldest_pending_at: time(oldest_pending_at),

@@ -197,6 +197,11 @@ describe.skipIf(chromiumPath === undefined)(`${title}`, () => {
 
     await page.goto('/ui/subscriptions?state=failing')
     await page.getByRole('link', { name: 'broken endpoint' }).waitFor()
+    // Counted for a week, and a few seconds old.
+    await page
+      .getByRole('row', { name: /broken endpoint/ })
+      .getByText('100 %')
+      .waitFor()
     await settled(page)
     expect(await page.getByRole('link', { name: 'hand', exact: true }).count()).toBe(0)
   })

@@ -8,6 +8,14 @@ export function count(value) {
   return COUNT.format(value)
 }
 
+/** The server stops counting a subscription's deliveries there. */
+const COUNTED_UP_TO = 10_000
+
+/** `10,000+` where the server stopped counting. @param {number} value */
+export function atMost(value) {
+  return value >= COUNTED_UP_TO ? `${COUNT.format(COUNTED_UP_TO)}+` : COUNT.format(value)
+}
+
 /** `12.3K` from ten thousand on. @param {number} value */
 export function shortCount(value) {
   return value < 10_000 ? COUNT.format(value) : COMPACT.format(value)

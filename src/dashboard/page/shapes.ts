@@ -31,6 +31,7 @@ export type SubscriptionState = 'active' | 'paused' | 'disabled'
 export interface Health {
   readonly failing_since: string | null
   readonly failures_in_a_row: number
+  readonly failure_rate_7d: number | null
   readonly pending: number
   readonly dead: number
   readonly oldest_pending_at: string | null

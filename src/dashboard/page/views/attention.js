@@ -1,7 +1,7 @@
 /** The endpoints that want somebody: disabled ones, then failing ones, then those with dead letters or a pause. */
 import { get } from '../api.js'
 import { h, replace } from '../dom.js'
-import { count } from '../format.js'
+import { atMost } from '../format.js'
 import { card, endpointText } from '../parts/layout.js'
 import { region } from '../parts/region.js'
 import { emptyState } from '../parts/states.js'
@@ -18,7 +18,7 @@ export function attentionCard(signal) {
   const part = region({
     label: 'Needs attention',
     signal,
-    hints: ['subscription', 'delivery'],
+    hints: ['subscription', 'stats'],
     lines: 4,
     load: () => load(signal),
     show: (data, node) => {
@@ -101,9 +101,9 @@ function entry(subscription) {
       h(
         'span',
         { class: 'faint' },
-        health.dead > 0 ? `${count(health.dead)} dead` : null,
+        health.dead > 0 ? `${atMost(health.dead)} dead` : null,
         health.dead > 0 && health.pending > 0 ? ' · ' : null,
-        health.pending > 0 ? `${count(health.pending)} waiting` : null,
+        health.pending > 0 ? `${atMost(health.pending)} waiting` : null,
       ),
     ),
     successStrip(recent),

@@ -1,7 +1,7 @@
 /** One subscription: how it fares, what it is set to, what it was sent, and everything that can be done with it. */
 import { getTagged } from '../api.js'
 import { h, replace } from '../dom.js'
-import { count, counted, percent } from '../format.js'
+import { atMost, counted, percent } from '../format.js'
 import { copyableId } from '../parts/copy.js'
 import { card, endpointText, facts, figure, viewHead } from '../parts/layout.js'
 import { region } from '../parts/region.js'
@@ -117,12 +117,12 @@ function health({ id, state, state_reason: reason, health: now, recent, descript
       ),
       figure(
         'Pending',
-        h('a', { href: link('/deliveries', { subscription_id: id, state: 'pending' }) }, count(now.pending)),
+        h('a', { href: link('/deliveries', { subscription_id: id, state: 'pending' }) }, atMost(now.pending)),
         [now.oldest_pending_at === null ? 'nothing waits' : ['oldest ', time(now.oldest_pending_at)]],
       ),
       figure(
         'Dead',
-        h('a', { href: link('/deliveries', { subscription_id: id, state: 'dead' }) }, count(now.dead)),
+        h('a', { href: link('/deliveries', { subscription_id: id, state: 'dead' }) }, atMost(now.dead)),
         now.dead === 0 ? 'no dead letters' : 'not attempted again by themselves',
         now.dead === 0 ? undefined : 'bad',
       ),

@@ -1,12 +1,12 @@
 /** Every subscription, with its health at a glance. */
 import { h } from '../dom.js'
-import { count } from '../format.js'
+import { atMost, percent } from '../format.js'
 import { stateBadge, tag } from '../parts/badge.js'
 import { filterBar } from '../parts/filters.js'
 import { endpointText, viewHead } from '../parts/layout.js'
 import { liveList } from '../parts/list.js'
 import { emptyState } from '../parts/states.js'
-import { isSuccess, successStrip } from '../parts/strip.js'
+import { successStrip } from '../parts/strip.js'
 import { table } from '../parts/table.js'
 import { time } from '../parts/time.js'
 import { link } from '../router.js'
@@ -47,7 +47,7 @@ export function subscriptionsView({ query, signal, me }) {
       { label: 'State', cell: stateCell },
       { label: 'Events', cell: ({ event_types: types }) => typesCell(types) },
       { label: 'Last attempts', cell: ({ recent }) => successStrip(recent) },
-      { label: 'Failed', align: 'end', cell: failureCell },
+      { label: 'Failed, 7 d', align: 'end', cell: failureCell },
       { label: 'Pending', align: 'end', cell: ({ health }) => number(health.pending) },
       { label: 'Dead', align: 'end', cell: deadCell },
       {
@@ -66,7 +66,7 @@ export function subscriptionsView({ query, signal, me }) {
       ...(now.get('state') === 'failing' ? { failing: 'true' } : { state: now.get('state') }),
     }),
     signal,
-    hints: ['subscription', 'delivery'],
+    hints: ['subscription', 'delivery', 'stats'],
     rows,
     key: ({ id }) => id,
     empty: () =>
@@ -144,17 +144,14 @@ export function typesCell(types) {
 }
 
 /** @param {Subscription} subscription */
-function failureCell({ recent }) {
-  if (recent.length === 0) return h('span', { class: 'faint' }, '–')
-  const failed = recent.filter(({ status }) => !isSuccess(status)).length
-  return failed === 0
-    ? h('span', { class: 'faint zero' }, '0')
-    : h('span', { class: 'bad' }, `${failed} of ${recent.length}`)
+function failureCell({ health: { failure_rate_7d: rate } }) {
+  if (rate === null) return h('span', { class: 'faint zero' }, '–')
+  return h('span', { class: rate === 0 ? 'faint zero' : 'bad' }, percent(rate))
 }
 
 /** @param {number} value */
 function number(value) {
-  return value === 0 ? h('span', { class: 'faint zero' }, '0') : count(value)
+  return value === 0 ? h('span', { class: 'faint zero' }, '0') : atMost(value)
 }
 
 /** @param {Subscription} subscription */
@@ -163,7 +160,7 @@ function deadCell({ id, health }) {
   return h(
     'a',
     { class: 'bad', href: link('/deliveries', { subscription_id: id, state: 'dead' }) },
-    count(health.dead),
+    atMost(health.dead),
     h('span', { class: 'visually-hidden' }, ' dead deliveries'),
   )
 }
