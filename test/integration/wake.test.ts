@@ -4,6 +4,17 @@ import { eventually } from '../support/eventually.ts'
 import { eachPlugin, test } from '../support/fixtures.ts'
 import { respond } from '../support/receiver.ts'
 import { deliveries, publish, publishTogether, subscribe, untilSettled } from '../support/sql-surface.ts'
+import type { TestDatabase } from '../support/test-database.ts'
+
+/** What was ended last was ended a second ago: for so long a process may go by what it read before. */
+async function untilKnownEverywhere(db: TestDatabase): Promise<void> {
+  await eventually(async () => {
+    const [row] = await db.query<{ known: boolean }>(
+      `select now() > max(finished_at) + interval '1100 milliseconds' as known from walhook.deliveries`,
+    )
+    expect(row?.known).toBe(true)
+  })
+}
 
 eachPlugin(() => {
   test('resend does not wait for the next look', async ({ db, receiver, sidecar }) => {
@@ -64,14 +75,7 @@ eachPlugin(() => {
     })
 
     for (const delivery of [first, third]) await db.query('select walhook.cancel($1)', [delivery?.id])
-    // As soon as it may be known everywhere.
-    await eventually(async () => {
-      const [row] = await db.query(
-        "select now() > finished_at + interval '1 second' as known from walhook.deliveries where id = $1",
-        [third?.id],
-      )
-      expect(row?.['known']).toBe(true)
-    })
+    await untilKnownEverywhere(db)
     answer.resolve()
     await eventually(async () => {
       // What was under way ended as it did, and a 2xx counts.
@@ -87,6 +91,37 @@ eachPlugin(() => {
     const [, , last] = await receiver.waitFor(3)
     expect(last?.id).toBe(ids[2])
     expect(second?.event_id).toBe(ids[1])
+  })
+})
+
+test('whichever replica has them in memory, what is cancelled is not begun', async ({
+  db,
+  receiver,
+  sidecar,
+}) => {
+  for (let n = 0; n < 2; n++) await sidecar({ WALHOOK_MAX_IN_FLIGHT_PER_ENDPOINT: '1' })
+  const { id } = await subscribe(db, receiver.url('/hook'))
+  await db.query('select walhook.pause($1)', [id])
+  await publishTogether(db, 20)
+  await eventually(async () => expect(await deliveries(db)).toHaveLength(20))
+  const answer = Promise.withResolvers<void>()
+  receiver.on('/hook', () => ({ kind: 'hold', until: answer.promise, reply: respond(204) }))
+  await db.query('select walhook.resume($1)', [id])
+  await receiver.waitFor(1)
+
+  await db.query(`select walhook.cancel(id) from walhook.deliveries where state = 'pending'`)
+  await untilKnownEverywhere(db)
+  answer.resolve()
+  await eventually(async () => {
+    const accepted = (await deliveries(db)).filter(({ state }) => state === 'delivered')
+    // What had begun: one request of each replica at most.
+    expect(accepted.map(({ event_id }) => event_id).toSorted()).toEqual(
+      receiver
+        .requests('/hook')
+        .map((request) => request.id)
+        .toSorted(),
+    )
+    expect(accepted.length).toBeLessThanOrEqual(2)
   })
 })
 
