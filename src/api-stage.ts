@@ -3,6 +3,7 @@ import { type ApiServer, serveApi } from './api/server.ts'
 import type { Config } from './config.ts'
 import type { LiveHints } from './live-hints.ts'
 import type { SlotWatch } from './slot-watch.ts'
+import { hasApiKeys } from './store/api-keys.ts'
 import { Database } from './store/database.ts'
 import type { Logger } from './telemetry/logger.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -65,6 +66,13 @@ export async function apiStage(parts: ApiStageParts): Promise<ApiServer> {
       logger,
     ),
   )
+  await sayWhoMayAsk(config, own, logger)
   const stack = opened.move()
   return { address: server.address, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+/** Told at the start; from the first key on it is another matter, without a start. */
+async function sayWhoMayAsk({ adminToken }: Config, database: Database, logger: Logger): Promise<void> {
+  if (adminToken !== undefined || (await hasApiKeys(database).catch(() => true))) return
+  logger.warn('api.open_to_this_machine')
 }
