@@ -99,6 +99,7 @@ function readyAsJson({ databaseUrl, url, dataDir }: Place): string {
     kind: 'ready',
     database_url: databaseUrl,
     url,
+    page_url: `${url}/ui`,
     metrics_url: `${url}/metrics`,
     data_dir: dataDir ?? null,
   })
@@ -115,7 +116,8 @@ function welcome({ databaseUrl, url, dataDir }: Place, { programName, terminal }
     `${topic('')} or in psql: select * from walhook.subscribe('http://127.0.0.1:9000/', '{order.*}');`,
     `${topic('publish')} DATABASE_URL='${databaseUrl}' ${programName} publish order.created '{"amount": 10}'`,
     `${topic('')} or in psql: select walhook.publish('order.created', '{"amount": 10}');`,
-    `${topic('look')} in psql: select * from walhook.delivery_status;`,
+    `${topic('look')} ${url}/ui`,
+    `${topic('')} or in psql: select * from walhook.delivery_status;`,
     `${topic('metrics')} ${url}/metrics, ${url}/readyz`,
     `${topic('data')} ${dataDir === undefined ? 'gone when this ends; --data-dir keeps them' : `kept in ${visible(dataDir)}`}`,
     '',

@@ -46,6 +46,7 @@ test('for a program the demo is one document', async () => {
 interface Ready {
   readonly database_url: string
   readonly url: string
+  readonly page_url: string
   readonly metrics_url: string
   readonly data_dir: string
 }
@@ -91,6 +92,7 @@ test('dev delivers to this machine, ends on a signal, and finds its data again',
   await receiver.waitFor(1)
   await first.dev.waitForLog('delivery.attempted')
   expect(await (await fetch(first.ready.metrics_url)).text()).toContain('walhook_attempts_total')
+  expect(await (await fetch(first.ready.page_url)).text()).toContain('<title>Walhook</title>')
   await first.dev.kill('SIGINT')
   expect(await first.dev.exited).toEqual({ code: 0, signal: null })
   await expect(ask(first.ready.database_url, 'select 1')).rejects.toThrow('ECONNREFUSED')
