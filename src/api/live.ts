@@ -23,6 +23,8 @@ export function addLiveRoutes(app: ApiApp, { hints }: { readonly hints: LiveHint
   app.get(
     '/v1/live',
     {
+      // A stream without its body would be one that nobody closes.
+      exposeHeadRoute: false,
       config: { scope: 'read' },
       schema: {
         operationId: 'watchLive',

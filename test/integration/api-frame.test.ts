@@ -73,6 +73,39 @@ test('what is wrong with a request is told field by field, as a problem', async 
   expect(wrong.headers.get('allow')).toBe('GET, HEAD, POST')
 })
 
+test('every answer says which request it is to, and how many are left', async ({ sidecar }) => {
+  const { url } = await sidecar()
+  const api = apiAt(url)
+  const asked = await api('GET', '/v1/me', { headers: { 'x-request-id': 'mine-1' } })
+  expect(asked.headers.get('x-request-id')).toBe('mine-1')
+  const strange = await api('GET', '/v1/me', { headers: { 'x-request-id': 'a b\tc' } })
+  expect(strange.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
+  const again = await api('GET', '/v1/me')
+  for (const prefix of ['ratelimit', 'x-ratelimit']) {
+    const of = ({ headers }: typeof again, name: string) => Number(headers.get(`${prefix}-${name}`))
+    expect(of(again, 'limit')).toBeGreaterThan(of(again, 'remaining'))
+    expect(of(again, 'remaining')).toBe(of(asked, 'remaining') - 2)
+    expect(of(again, 'reset')).toBeGreaterThan(0)
+  }
+})
+
+test('/docs shows the description, from this server alone', async ({ sidecar }) => {
+  const { url } = await sidecar()
+  const api = apiAt(url)
+  const page = await api('GET', '/docs/')
+  expect(page).toMatchObject({ status: 200, body: expect.stringContaining('swagger-ui') })
+  expect(page.headers.get('content-security-policy')).toMatch(
+    /^default-src 'none'; script-src 'self'; style-src 'self';/,
+  )
+  const sources = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, source]) => source)
+  expect(sources.length).toBeGreaterThan(3)
+  for (const source of sources) {
+    expect(source).not.toMatch(/^(https?:)?\/\//)
+    expect((await api('GET', new URL(source, `${url}/docs/`).pathname)).status).toBe(200)
+  }
+  expect((await api('GET', '/docs/static/swagger-initializer.js')).body).toContain('"validatorUrl":null')
+})
+
 test('it describes itself', async ({ sidecar }) => {
   const { url } = await sidecar()
   const { status, body } = await apiAt(url)('GET', '/openapi.json')
