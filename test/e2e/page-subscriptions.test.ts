@@ -2,7 +2,7 @@
 import { describe, expect } from 'vitest'
 import { chromiumPath } from '../support/chromium.ts'
 import { eventually } from '../support/eventually.ts'
-import { confideSecretsIn } from '../support/leak-watch.ts'
+import { confide, confideSecretsIn } from '../support/leak-watch.ts'
 import { respond } from '../support/receiver.ts'
 import { settled, test } from '../support/page.ts'
 
@@ -76,11 +76,24 @@ describe.skipIf(chromiumPath === undefined)(`${title}`, () => {
       expect(await page.getByLabel('Timeout').getAttribute('aria-invalid')).toBe('true'),
     )
     await page.getByLabel('Timeout').fill('5s')
+    await page.getByText('How it is trusted').click()
+    await page.getByLabel('Credentials').selectOption('A bearer token')
+    await page.getByLabel('Token').fill('token-typed-by-hand')
+    confide('token-typed-by-hand', 'a token')
     await page.getByRole('button', { name: 'Save changes' }).click()
     await page.getByText('Parcels').waitFor()
     expect(
-      await site.db.query('select timeout, event_types from walhook.subscriptions where id = $1', [made?.id]),
-    ).toEqual([{ timeout: '5s', event_types: ['order.*'] }])
+      await site.db.query(
+        'select timeout, event_types, auth::jsonb as auth from walhook.subscriptions where id = $1',
+        [made?.id],
+      ),
+    ).toEqual([
+      {
+        timeout: '5s',
+        event_types: ['order.*'],
+        auth: { type: 'bearer', token: 'token-typed-by-hand' },
+      },
+    ])
 
     await page.getByRole('button', { name: 'Rotate secret' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click()

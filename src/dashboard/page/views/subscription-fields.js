@@ -2,6 +2,7 @@
 import { h } from '../dom.js'
 import { textInput } from '../parts/field.js'
 import { FieldSet, orNull, words } from '../parts/field-set.js'
+import { credentialsField } from './credentials-field.js'
 import { batchOf, headerLines, headersOf, wholeNumber } from './subscription-options.js'
 
 /** @import { Child } from '../dom.js' */
@@ -214,6 +215,7 @@ function trustGroup(set, s) {
       'x-correlation-id',
       'Names in the event’s headers that are sent along.',
     ),
+    credentialsField(set, s?.has_auth ?? false),
     set.add(
       'handshake',
       'The endpoint has to consent first',
