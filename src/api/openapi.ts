@@ -77,7 +77,13 @@ export async function describeApi(app: ApiApp): Promise<void> {
     routePrefix: '/docs',
     staticCSP: DOCS_CSP,
     // Its own default asks a server on the internet whether the document is sound.
-    uiConfig: { validatorUrl: null, displayRequestDuration: true, persistAuthorization: false },
+    // The bar on top would only lead elsewhere.
+    uiConfig: {
+      validatorUrl: null,
+      layout: 'BaseLayout',
+      displayRequestDuration: true,
+      persistAuthorization: false,
+    },
   })
 }
 
@@ -108,13 +114,15 @@ function needs({ scope, allTenants }: FastifyContextConfig): string {
 
 /** Which problems an operation can answer with, by what it takes. */
 function problemsOf(
-  { params, body, headers }: FastifySchema,
+  { params, body, headers, querystring }: FastifySchema,
   methods: readonly string[],
 ): Record<string, unknown> {
   const changes = methods.some((method) => !['GET', 'HEAD'].includes(method))
   const statuses = [400, 401, 403, 429, 431, 500, 503]
   if (params !== undefined || body !== undefined) statuses.push(404)
-  if (changes) statuses.push(409, 413, 415, 422)
+  if (changes) statuses.push(409, 413, 415)
+  // What the database refuses of a change, it refuses of a question too.
+  if (changes || querystring !== undefined) statuses.push(422)
   if (headers !== undefined) statuses.push(412)
   return Object.fromEntries(
     statuses.map((status) => [

@@ -129,7 +129,7 @@ function identified(
   // What becomes of such events is told to nobody, or a failing endpoint would feed itself.
   if (isOperatorEvent(event)) refuse('invalid', 'type', "is one of Walhook's own")
   if (isOne && event.id !== undefined && fallback !== undefined && event.id !== fallback)
-    refuse('malformed', 'id', 'has to be that of Idempotency-Key, where both are sent')
+    refuse('invalid', 'id', 'has to be that of Idempotency-Key, where both are sent')
   const name = event.id ?? fallback
   const members = memberTexts(json)
   const headers = members?.get('headers')

@@ -53,7 +53,14 @@ export const timestamp = z
 /** A point in time of a request, in any offset. */
 export const timestampInput = z.iso
   .datetime({ offset: true, error: 'has to be a time like 2026-11-22T15:30:09Z' })
+  .transform(inUtc)
   .describe('RFC 3339: 2026-11-22T15:30:09Z.')
+
+/** Postgres knows offsets of up to sixteen hours, and RFC 3339 of up to a day. No digit of a second is lost. */
+function inUtc(text: string): string {
+  const [, digits = ''] = /\.(\d+)/.exec(text) ?? []
+  return new Date(text).toISOString().replace(/\.\d+Z$/, digits === '' ? 'Z' : `.${digits}Z`)
+}
 
 export const eventTypeName = z
   .string()
