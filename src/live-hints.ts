@@ -5,7 +5,7 @@
  */
 
 export type Hint =
-  /** Deliveries of it were made, or attempts recorded; null where it was too many subscriptions to name. */
+  /** Deliveries of it were made, or attempts recorded; null where it was too many subscriptions to name, and to a tenant. */
   | { readonly kind: 'delivery'; readonly subscription_id: string | null }
   /** It was changed, or its health did. */
   | { readonly kind: 'subscription'; readonly subscription_id: string }
@@ -93,7 +93,9 @@ export class LiveHints {
     const isTimeForStats = this.#now() - this.#statsAt >= STATS_EVERY_MS
     if (isTimeForStats) this.#statsAt = this.#now()
     for (const watcher of this.#watchers) {
-      const hints = distinct(collected.filter((each) => concerns(each, watcher)).map(({ hint }) => hint))
+      const hints = distinct(
+        collected.filter((each) => concerns(each, watcher)).map(({ hint }) => shownTo(hint, watcher)),
+      )
       if (hints.length === 0) continue
       watcher.tell(isTimeForStats ? [...hints, { kind: 'stats' }] : hints)
     }
@@ -102,6 +104,11 @@ export class LiveHints {
 
 function concerns({ tenant }: Collected, watcher: Watcher): boolean {
   return watcher.tenant === null || watcher.tenant === tenant
+}
+
+/** A tenant's event may go to subscriptions that are not its own: those are not named to it. */
+function shownTo(hint: Hint, { tenant }: Watcher): Hint {
+  return tenant === null || hint.kind !== 'delivery' ? hint : { kind: 'delivery', subscription_id: null }
 }
 
 /** Of several tenants the same subscription may have been named; whoever sees all needs it once. */

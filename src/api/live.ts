@@ -31,7 +31,7 @@ export function addLiveRoutes(app: ApiApp, { hints }: { readonly hints: LiveHint
         tags: ['live'],
         summary: 'Watch what happens',
         description:
-          'Server-sent events. Each is a hint that something is worth asking for again, as JSON: `{"kind":"delivery","subscription_id":"…"}` (null: of many), `{"kind":"subscription","subscription_id":"…"}`, `{"kind":"slot"}` or `{"kind":"stats"}`. It tells of what the answering process does: with several replicas, ask again now and then all the same. The stream ends after five minutes; an EventSource comes again by itself.',
+          'Server-sent events. Each is a hint that something is worth asking for again, as JSON: `{"kind":"delivery","subscription_id":"…"}` (null: of many, and always with the key of a tenant), `{"kind":"subscription","subscription_id":"…"}`, `{"kind":"slot"}` or `{"kind":"stats"}`. It tells of what the answering process does: with several replicas, ask again now and then all the same. The stream ends after five minutes; an EventSource comes again by itself.',
         response: { 200: { content: { 'text/event-stream': { schema: z.string() } } } },
       },
     },

@@ -48,8 +48,16 @@ test('a tenant is told of its own, and not of what concerns all', () => {
   vi.advanceTimersByTime(250)
   expect(told).toEqual([])
   hints.subscription('d', 't')
+  hints.delivery('e', 't')
   vi.advanceTimersByTime(250)
-  expect(told).toEqual([[{ kind: 'subscription', subscription_id: 'd' }, { kind: 'stats' }]])
+  // Whose the subscription is that gets its event, it is not told.
+  expect(told).toEqual([
+    [
+      { kind: 'subscription', subscription_id: 'd' },
+      { kind: 'delivery', subscription_id: null },
+      { kind: 'stats' },
+    ],
+  ])
 })
 
 test('many subscriptions are not named', () => {
