@@ -74,5 +74,5 @@ export async function apiStage(parts: ApiStageParts): Promise<ApiServer> {
 /** Told at the start; from the first key on it is another matter, without a start. */
 async function sayWhoMayAsk({ adminToken }: Config, database: Database, logger: Logger): Promise<void> {
   if (adminToken !== undefined || (await hasApiKeys(database).catch(() => true))) return
-  logger.warn('api.open_to_this_machine')
+  logger.info('api.open_to_this_machine')
 }

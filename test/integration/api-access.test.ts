@@ -75,6 +75,7 @@ test('without a token and without keys, the API is for this machine, and for nob
   expect(await raw(url, '/v1/keys', 'GET', {})).toMatchObject({ status: 401 })
   await db.query('select walhook.revoke_api_key(id) from walhook.api_keys')
   expect(await raw(url, '/v1/keys', 'GET', {})).toMatchObject({ status: 401 })
+  await logs.waitFor('relay.streaming')
   for (const open of ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs/'])
     expect(await raw(url, open, 'GET', { host: 'walhook.example.com' })).toMatchObject({ status: 200 })
 })
