@@ -11,6 +11,7 @@ import {
   isLocalhostName,
 } from '../core/address-policy.ts'
 import { ConnectionFailure } from './failure-class.ts'
+import { setDeadline } from './fair-deadline.ts'
 import { NameCache, type Resolve, type ResolvedAddress } from './name-cache.ts'
 
 type LookupCallback = Parameters<LookupFunction>[2]
@@ -63,7 +64,7 @@ export class AddressResolver {
 
   async #withinDeadline<T>(work: Promise<T>): Promise<T> {
     const expired = Promise.withResolvers<never>()
-    const timer = setTimeout(() => expired.reject(new ConnectionFailure('connect_timeout')), this.#timeoutMs)
+    const timer = setDeadline(expired.reject, this.#timeoutMs, new ConnectionFailure('connect_timeout'))
     try {
       return await Promise.race([work, expired.promise])
     } finally {

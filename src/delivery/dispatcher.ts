@@ -240,13 +240,17 @@ export class Dispatcher {
     })
   }
 
+  /** What is due already is called back too, and not at once: its caller is in the midst of a round. */
   #callBackAfter(endpoint: EndpointQueue, afterMs: number): void {
     clearTimeout(this.#timers.get(endpoint))
-    const timer = setTimeout(() => {
-      this.#timers.delete(endpoint)
-      this.#enterRound(endpoint)
-      this.pump()
-    }, afterMs)
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(endpoint)
+        this.#enterRound(endpoint)
+        this.pump()
+      },
+      Math.max(0, afterMs),
+    )
     this.#timers.set(endpoint, timer)
   }
 
