@@ -234,7 +234,7 @@ create table walhook.replicas (
   version text not null,
   role text not null,
   started_at timestamp with time zone not null default now(),
-  seen_at timestamp with time zone not null default now(),
+  gone_at timestamp with time zone,
   constraint replicas_pkey PRIMARY KEY (id),
   constraint replicas_role_is_known CHECK ((role = ANY (ARRAY['starting'::text, 'streaming'::text, 'standby'::text, 'interrupted'::text])))
 ) with (fillfactor=50);
@@ -1670,6 +1670,19 @@ AS $function$
     select
     from walhook.subscriptions as s
     where s.match_keys && array_remove(walhook.event_match_keys(is_operator_event_wanted.type, 'walhook'), ':*')
+  )
+$function$;
+
+CREATE OR REPLACE FUNCTION walhook.is_replica_here(replica uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select exists (
+    select
+    from pg_stat_activity as a
+    where a.datname = current_database() and a.application_name = 'walhook replica ' || replica
   )
 $function$;
 
@@ -3364,17 +3377,17 @@ comment on column walhook.replays.to_subscription_id is 'Who gets them: the same
 comment on column walhook.replays.total is 'How many there were when it was asked for.';
 comment on column walhook.replays.updated_at is 'When the last piece was done, or a person stopped or continued it.';
 comment on column walhook.replica_status.host is 'The name of its machine or container.';
-comment on column walhook.replica_status.id is 'Made at each start.';
-comment on column walhook.replica_status.is_gone is 'Whether it has not been heard of for so long that it has ended, or cannot reach the database.';
+comment on column walhook.replica_status.id is 'Made at each start. The session is called walhook replica and this.';
+comment on column walhook.replica_status.is_gone is 'Whether its session has ended: so has the process, or it cannot reach the database.';
 comment on column walhook.replica_status.role is 'starting; streaming the slot; standby while another process streams; interrupted.';
-comment on column walhook.replica_status.seen_at is 'When it wrote its last one.';
+comment on column walhook.replica_status.seen_at is 'Now, while it is here; when it was found gone; when it began, where nobody has looked yet.';
 comment on column walhook.replica_status.started_at is 'When it wrote its first row.';
 comment on column walhook.replica_status.streams is 'Whether it reads the log now.';
 comment on column walhook.replica_status.version is 'Of Walhook.';
+comment on column walhook.replicas.gone_at is 'When another process found its session ended. Ten minutes later it is forgotten.';
 comment on column walhook.replicas.host is 'The name of its machine or container.';
-comment on column walhook.replicas.id is 'Made at each start.';
+comment on column walhook.replicas.id is 'Made at each start. The session is called walhook replica and this.';
 comment on column walhook.replicas.role is 'starting; streaming the slot; standby while another process streams; interrupted.';
-comment on column walhook.replicas.seen_at is 'When it wrote its last one.';
 comment on column walhook.replicas.started_at is 'When it wrote its first row.';
 comment on column walhook.replicas.version is 'Of Walhook.';
 comment on column walhook.retention.applied_at is 'When that was.';
@@ -3582,6 +3595,7 @@ comment on function walhook.is_header_name(text) is 'Whether a text can be the n
 comment on function walhook.is_header_value(text) is 'Whether a text can be the value of a header: printable ASCII with no space at its ends, so that nothing ends it and begins another.';
 comment on function walhook.is_kind_asked_for(walhook.replays,text[],text,text) is 'Whether a replay asks for events of a type and a tenant, and a backfilled subscription with these keys gets them.';
 comment on function walhook.is_operator_event_wanted(text) is 'Whether a subscription asks for such an event of Walhook''s own: by the tenant walhook, or by a pattern that names walhook.';
+comment on function walhook.is_replica_here(uuid) is 'Whether the session is open that this process keeps open for as long as it runs.';
 comment on function walhook.is_retry_schedule(text[]) is 'Whether a list is a retry schedule: up to 100 durations, each at most 30d. An empty list means one attempt.';
 comment on function walhook.is_sealed(text) is 'Whether a text is sealed: enc:v1, the id of the key, the last characters of what is sealed, and base64.';
 comment on function walhook.is_signing_secret(text) is 'Whether a text is a Standard Webhooks secret: whsec_ and the base64 of 24 to 64 bytes.';
@@ -3653,7 +3667,7 @@ comment on table walhook.outbox is 'Events that applications committed. INSERT h
 comment on table walhook.rate_limits is 'What subscriptions with a rate_limit have used of it, over all replicas. Empty after a crash of the server; nothing else is lost with it.';
 comment on table walhook.relay is 'How far the relay has recorded, one row a slot; written in the transaction that records the deliveries, and never behind what is confirmed to Postgres.';
 comment on table walhook.replays is 'Deliveries sent again, or made of older events, in pieces. A row is the job: what was asked, and how far it has come.';
-comment on table walhook.replicas is 'Processes of Walhook that run: each writes its row every ten seconds, and takes it away when it stops. walhook.replica_status says which of them are gone.';
+comment on table walhook.replicas is 'Processes of Walhook: each writes its row when it starts and when its role changes, keeps a session of its own open, and takes the row away when it stops. walhook.replica_status says which of them are here.';
 comment on table walhook.retention is 'What retention did last, by table, and how long it keeps what is finished. Shown by walhook.space.';
 comment on table walhook.session_secret is 'Signs portal links and the page''s sessions where there is no WALHOOK_ADMIN_TOKEN. Deleting the row ends all of them.';
 comment on table walhook.subscriptions is 'Standing wishes: which events go to which endpoint, signed with which secret. One row, one endpoint.';
@@ -3663,7 +3677,7 @@ comment on view walhook.consent_status is 'Each subscription with a handshake: w
 comment on view walhook.delivery_status is 'Every delivery with its event and its endpoint: the first place to look.';
 comment on view walhook.key_fronts is 'For Walhook itself: deliveries that others of their key wait for. One may be claimed if no other here is older, or held.';
 comment on view walhook.replay_status is 'Each replay: how far it has come, what it waits for, and how long it may still take.';
-comment on view walhook.replica_status is 'Processes of Walhook, and which of them streams the slot. One that has not been seen for half a minute is gone, and forgotten after ten.';
+comment on view walhook.replica_status is 'Processes of Walhook, and which of them streams the slot. One whose session has ended is gone, and forgotten after ten minutes.';
 comment on view walhook.slot_health is 'The replication slot: whether it is there and used, and how much write-ahead log it makes Postgres keep. state is missing, reserved, extended, unreserved or lost. lag_seconds is what Postgres measured from a commit to its confirmation; null where all is confirmed, nobody streams, or the login may not see it.';
 comment on view walhook.space is 'What each table takes on disk, by partition where there are any. Rows are estimates of the last vacuum or analyze; oldest_at is that of the row with the lowest id.';
 comment on view walhook.subscription_health is 'Each subscription with what is owed to it and what became of the rest: pending and dead as they are now, delivered ever since (a counter, a few seconds old).';

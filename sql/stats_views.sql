@@ -181,6 +181,19 @@ cross join lateral (
 comment on view walhook.subscription_stats is
   'Each subscription with how its attempts went in the last day and week. walhook.stats says more of one.';
 
+create or replace function walhook.is_replica_here(replica uuid) returns boolean
+language sql stable strict
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (
+    select
+    from pg_stat_activity as a
+    where a.datname = current_database() and a.application_name = 'walhook replica ' || replica
+  )
+$$;
+comment on function walhook.is_replica_here(uuid) is
+  'Whether the session is open that this process keeps open for as long as it runs.';
+
 drop view if exists walhook.replica_status;
 create view walhook.replica_status as
 select
@@ -188,10 +201,11 @@ select
   r.host,
   r.version,
   r.role,
-  r.role = 'streaming' and r.seen_at > now() - interval '30 seconds' as streams,
+  r.role = 'streaming' and here as streams,
   r.started_at,
-  r.seen_at,
-  r.seen_at <= now() - interval '30 seconds' as is_gone
-from walhook.replicas as r;
+  case when here then now() else coalesce(r.gone_at, r.started_at) end as seen_at,
+  not here as is_gone
+from walhook.replicas as r
+cross join lateral walhook.is_replica_here(r.id) as here;
 comment on view walhook.replica_status is
-  'Processes of Walhook, and which of them streams the slot. One that has not been seen for half a minute is gone, and forgotten after ten.';
+  'Processes of Walhook, and which of them streams the slot. One whose session has ended is gone, and forgotten after ten minutes.';

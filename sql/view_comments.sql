@@ -31,7 +31,8 @@ comment on column walhook.subscription_stats.delivered_7d is 'Deliveries that we
 comment on column walhook.subscription_stats.dead_7d is 'Deliveries that died in the last 7 days.';
 
 comment on column walhook.replica_status.streams is 'Whether it reads the log now.';
-comment on column walhook.replica_status.is_gone is 'Whether it has not been heard of for so long that it has ended, or cannot reach the database.';
+comment on column walhook.replica_status.seen_at is 'Now, while it is here; when it was found gone; when it began, where nobody has looked yet.';
+comment on column walhook.replica_status.is_gone is 'Whether its session has ended: so has the process, or it cannot reach the database.';
 
 comment on column walhook.backlog.subscription_id is 'Who is owed.';
 comment on column walhook.backlog.url is 'Where to; null where the subscription was deleted.';

@@ -119,7 +119,7 @@ export async function startSidecar(
   metrics.process.watchEventLoop(stopping.signal)
   const space = watchSpace({ database, logger, metrics }, stopping.signal)
   const backlog = watchBacklog({ database, logger, metrics }, stopping.signal)
-  const beating = keepBeating({ database, logger, role: relay.role }, stopping.signal)
+  const beating = keepBeating({ databaseUrl: config.databaseUrl, logger, role: relay.role }, stopping.signal)
   const counted = counting.run(stopping.signal)
   const sealing = keepSealed(config, database, logger, stopping.signal)
   const showing = keepRunning(() => keepPublicKeysShown(config.encryptionKeys, database, stopping.signal), {

@@ -53,7 +53,7 @@ from walhook.deliveries
 where state <> 'pending'
 group by subscription_id;
 
--- Unlogged: each process writes its row again within seconds, and an idle database should not be kept busy by it.
+-- Unlogged: each process writes its row anew where it is missing. It writes no more than that: an idle database is not to be kept busy.
 create unlogged table walhook.replicas (
   id uuid primary key,
   host text not null,
@@ -61,17 +61,17 @@ create unlogged table walhook.replicas (
   role text not null
     constraint replicas_role_is_known check (role in ('starting', 'streaming', 'standby', 'interrupted')),
   started_at timestamptz not null default now(),
-  seen_at timestamptz not null default now()
+  gone_at timestamptz
 ) with (fillfactor = 50);
 
 comment on table walhook.replicas is
-  'Processes of Walhook that run: each writes its row every ten seconds, and takes it away when it stops. walhook.replica_status says which of them are gone.';
-comment on column walhook.replicas.id is 'Made at each start.';
+  'Processes of Walhook: each writes its row when it starts and when its role changes, keeps a session of its own open, and takes the row away when it stops. walhook.replica_status says which of them are here.';
+comment on column walhook.replicas.id is 'Made at each start. The session is called walhook replica and this.';
 comment on column walhook.replicas.host is 'The name of its machine or container.';
 comment on column walhook.replicas.version is 'Of Walhook.';
 comment on column walhook.replicas.role is 'starting; streaming the slot; standby while another process streams; interrupted.';
 comment on column walhook.replicas.started_at is 'When it wrote its first row.';
-comment on column walhook.replicas.seen_at is 'When it wrote its last one.';
+comment on column walhook.replicas.gone_at is 'When another process found its session ended. Ten minutes later it is forgotten.';
 
 -- A tenant's statistics are those of its subscriptions.
 create index if not exists subscriptions_tenant on walhook.subscriptions (tenant) where tenant is not null;

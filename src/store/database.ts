@@ -18,6 +18,8 @@ export interface Queryable {
 export interface DatabaseOptions {
   readonly url: string
   readonly maxConnections: number
+  /** What the server calls its sessions; default walhook. */
+  readonly applicationName?: string
   /** When a statement that has not been answered is given up, and its connection with it: a silent server says nothing. */
   readonly answerWithinMs?: number
   /** When the server gives a statement up; default 60 s. */
@@ -47,7 +49,7 @@ export class Database implements Queryable, AsyncDisposable {
     this.#pool = new pg.Pool({
       connectionString: options.url,
       max: options.maxConnections,
-      application_name: 'walhook',
+      application_name: options.applicationName ?? 'walhook',
       options: `${SESSION_SETTINGS} -c statement_timeout=${options.statementTimeoutMs ?? 60_000}`,
       connectionTimeoutMillis: options.connectWithinMs ?? 10_000,
       idleTimeoutMillis: 30_000,

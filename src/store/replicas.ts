@@ -1,26 +1,41 @@
-/** Which processes run: each writes its own row, and takes away those of the dead. */
+/**
+ * Which processes run. A row says what a process is, and its session that it is here: so nothing has to be written for as long as
+ * nothing changes.
+ */
 import type { Queryable } from './database.ts'
 
-export interface ReplicaBeat {
+export interface Presence {
   readonly id: string
   readonly host: string
   readonly version: string
   readonly role: string
 }
 
-/** What has not been seen for so long is forgotten; until then it shows as gone. */
+/** What the session of a process is called, by which walhook.is_replica_here finds it. */
+export function sessionName(id: string): string {
+  return `walhook replica ${id}`
+}
+
+/** What has ended shows as gone for so long. */
 const FORGET_AFTER = '10 minutes'
 
-const BEAT = /* sql */ `
-  with forgotten as (
-    delete from walhook.replicas where seen_at < now() - $5::interval and id <> $1
+/** Changes no row, and so is no transaction that takes a number, where everything is as it was. */
+const APPEAR = /* sql */ `
+  with gone as (
+    update walhook.replicas
+    set gone_at = now()
+    where gone_at is null and id <> $1 and not walhook.is_replica_here(id)
+  ),
+  forgotten as (
+    delete from walhook.replicas where gone_at < now() - $5::interval and id <> $1
   )
   insert into walhook.replicas as r (id, host, version, role)
-  values ($1, $2, $3, $4)
-  on conflict (id) do update set role = excluded.role, seen_at = excluded.seen_at`
+  select $1, $2, $3, $4
+  where not exists (select from walhook.replicas where id = $1 and role = $4 and gone_at is null)
+  on conflict (id) do update set role = excluded.role, gone_at = null`
 
-export async function beat(db: Queryable, { id, host, version, role }: ReplicaBeat): Promise<void> {
-  await db.query(BEAT, [id, host, version, role, FORGET_AFTER])
+export async function appear(db: Queryable, { id, host, version, role }: Presence): Promise<void> {
+  await db.query(APPEAR, [id, host, version, role, FORGET_AFTER])
 }
 
 export async function leave(db: Queryable, id: string): Promise<void> {

@@ -57,7 +57,7 @@ test('who runs, who streams and how the slot is: the same over HTTP, in the comm
   expect(told.replicas).toHaveLength(2)
   expect((await walhookHere(['slot'], sidecarEnvironment(db, 'auto'))).stdout).toContain('retained_wal_bytes')
 
-  // One that stops is gone at once; one that was killed, within half a minute.
+  // One that stops is forgotten at once; one whose session has ended, some time later.
   await first.stop()
   await eventually(async () => {
     const rows = await db.query('select role, streams from walhook.replica_status')
@@ -65,12 +65,18 @@ test('who runs, who streams and how the slot is: the same over HTTP, in the comm
   })
   await second.stop()
   await db.query(
-    `insert into walhook.replicas (id, host, version, role, seen_at)
-     values (gen_random_uuid(), 'h', '1', 'streaming', now() - interval '31 seconds')`,
+    `insert into walhook.replicas (id, host, version, role) values (gen_random_uuid(), 'h', '1', 'streaming')`,
   )
   expect(await db.query('select streams, is_gone from walhook.replica_status')).toEqual([
     { streams: false, is_gone: true },
   ])
+  // Whoever runs notes since when it is gone, and forgets it.
+  await sidecar()
+  const goneAt = async (): Promise<unknown[]> =>
+    db.query(`select gone_at is not null as noted from walhook.replicas where host = 'h'`)
+  await eventually(async () => expect(await goneAt()).toEqual([{ noted: true }]))
+  await db.query(`update walhook.replicas set gone_at = now() - interval '11 minutes' where host = 'h'`)
+  await eventually(async () => expect(await goneAt()).toEqual([]), { withinMs: 20_000 })
 })
 
 test('statistics: of all, of a subscription and of a tenant, which sees no others', async ({
