@@ -20,7 +20,7 @@ import { TestDatabase } from '../support/test-database.ts'
 import type { Run } from './experiment.ts'
 import { Application, type Workload } from './history/application.ts'
 import { checkHistory, type Verdict } from './history/check.ts'
-import { isQuiet, readDeliveries } from './history/delivery-rows.ts'
+import { isQuiet, readAttempts, readDeliveries } from './history/delivery-rows.ts'
 import { FaultLog } from './history/fault-log.ts'
 import type { HistorySubscription, WrittenEvent } from './history/history.ts'
 import { Random } from './history/random.ts'
@@ -237,8 +237,20 @@ export class Scene implements AsyncDisposable {
       deliveries: await readDeliveries(this.db),
       faults: this.faults.all,
     })
-    if (verdict.violations.length > 0) this.#run.say(`the sidecars' last lines:\n${this.lastWords()}`)
+    if (verdict.violations.length > 0) await this.#tellOf(verdict)
     return verdict
+  }
+
+  /** What there is to be known of the events at fault, for whoever looks for the reason. */
+  async #tellOf({ violations }: Verdict): Promise<void> {
+    const { say } = this.#run
+    const ids = new Set(violations.flatMap(({ examples }) => examples.map((example) => example.slice(0, 36))))
+    for (const attempt of await readAttempts(this.db, [...ids])) say(`attempt ${JSON.stringify(attempt)}`)
+    for (const request of this.receivers.requests.filter(({ eventId }) => ids.has(eventId)))
+      say(`request ${JSON.stringify(request)}`)
+    for (const fault of this.faults.all) say(`fault ${JSON.stringify(fault)}`)
+    say(`the receivers stood still for ${this.receivers.longestStandstillMs} ms at most`)
+    say(`the sidecars' last lines:\n${this.lastWords()}`)
   }
 
   /** What the last two sidecars said last, but for their attempts. */

@@ -47,3 +47,13 @@ export async function isQuiet(db: TestDatabase, owed: number): Promise<boolean> 
   const [busy] = await db.query(`select from walhook.deliveries where state = 'pending' limit 1`)
   return busy === undefined
 }
+
+/** Each attempt of these events' deliveries, in the order in which they began. */
+export function readAttempts(db: TestDatabase, eventIds: readonly string[]): Promise<unknown[]> {
+  return db.query(
+    `select d.event_id, d.subscription_id, a.number, a.started_at, a.duration_ms, a.response_status, a.error
+     from walhook.attempts as a join walhook.deliveries as d on d.id = a.delivery_id
+     where d.event_id::text = any ($1) order by a.started_at limit 200`,
+    [eventIds],
+  )
+}

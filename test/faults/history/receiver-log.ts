@@ -2,6 +2,7 @@
  * Endpoints that write down what they get: one line a request and event, with a digest in place of the body. Each subscription has
  * a path of its own; every signature is checked with the outside verifier, `standardwebhooks`.
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Webhook } from 'standardwebhooks'
 import { type BatchText, idsOf, readBatch } from '../../support/batch-text.ts'
 import { Receiver, type ReceivedRequest, type Script } from '../../support/receiver.ts'
@@ -18,11 +19,14 @@ interface Subscribed {
 export class ReceiverLog implements AsyncDisposable {
   readonly #receiver: Receiver
   readonly #entries: Entry[]
+  readonly #delays: ReturnType<typeof monitorEventLoopDelay>
   readonly #subscriptions: Map<string, Subscribed>
 
   private constructor(receiver: Receiver, entries: Entry[], subscriptions: Map<string, Subscribed>) {
     this.#receiver = receiver
     this.#entries = entries
+    this.#delays = monitorEventLoopDelay()
+    this.#delays.enable()
     this.#subscriptions = subscriptions
   }
 
@@ -55,6 +59,11 @@ export class ReceiverLog implements AsyncDisposable {
     return this.#entries.length
   }
 
+  /** What a request may have waited at the longest before it was read: all endpoints of a test run live in its process. */
+  get longestStandstillMs(): number {
+    return Math.round(this.#delays.max / 1e6)
+  }
+
   url(path: string): string {
     return this.#receiver.url(path)
   }
@@ -78,6 +87,7 @@ export class ReceiverLog implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
+    this.#delays.disable()
     return this.#receiver[Symbol.asyncDispose]()
   }
 }
