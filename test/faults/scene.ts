@@ -12,6 +12,7 @@
  *
  * `judge` gives up waiting after a while and checks all the same: what is still pending is told as unsettled.
  */
+import { parseDuration } from '../../src/core/duration.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Environment, sidecarEnvironment } from '../support/sidecar-environment.ts'
 import { SidecarProcess } from '../support/sidecar-process.ts'
@@ -108,7 +109,14 @@ export class Scene implements AsyncDisposable {
       const made = await subscribe(db, receivers.url(path), wish)
       receivers.belongsTo(path, made, options.verifiesTimestamps ?? true)
       const isOrdered = own?.ordering === 'key'
-      subscriptions.push({ id: made.id, name: path, matches, isOrdered, batching: batch })
+      subscriptions.push({
+        id: made.id,
+        name: path,
+        matches,
+        isOrdered,
+        timeoutMs: parseDuration(wish.timeout) ?? Infinity,
+        batching: batch,
+      })
     }
     const environment = {
       ...sidecarEnvironment(db, run.plugin),

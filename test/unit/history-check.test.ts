@@ -21,10 +21,17 @@ const EVENT: WrittenEvent = {
   sequence: 1,
   rowIsGone: false,
 }
-const SUBSCRIPTION: HistorySubscription = { id: 's', name: '/hook', matches: () => true, isOrdered: false }
+const SUBSCRIPTION: HistorySubscription = {
+  id: 's',
+  name: '/hook',
+  matches: () => true,
+  isOrdered: false,
+  timeoutMs: 15_000,
+}
 const REQUEST: LoggedRequest = {
   subscriptionId: 's',
   eventId: 'e1',
+  attemptedAt: undefined,
   arrivedAt: 1_000,
   answeredAt: 1_001,
   status: 200,
@@ -154,6 +161,27 @@ test.each<[string, readonly Fault[], string[]]>([
   ['away for longer than a lease, it lets another replica take over', [fault('database', 900, 60_990)], []],
 ])('a duplicate: %s', (_, faults, expected) => {
   expect(kindsOf({ requests: TWICE, rows: RECORDED_LATE, faults })).toEqual(expected)
+})
+
+test('what is accepted when its sender may have given it up may come again; it is accepted all the same', () => {
+  const late = { arrivedAt: 16_000, answeredAt: 16_001, attemptedAt: 1_000 }
+  const again = { arrivedAt: 20_000, answeredAt: 20_001, attemptedAt: 19_000 }
+  const rows = [{ finishedAt: 20_005 }]
+  const { counts, violations } = checkHistory(history({ requests: [late, again], rows }))
+  expect(violations).toEqual([])
+  expect(counts).toMatchObject({ duplicates: 0, acceptedTooLate: 1 })
+  expect(kindsOf({ requests: [late], rows: [{ finishedAt: 16_005 }] })).toEqual([])
+  const inTime = { ...late, attemptedAt: 2_000 }
+  expect(kindsOf({ requests: [inTime, again], rows })).toEqual(['unexplained duplicate'])
+})
+
+test('a kill while an attempt was under way explains its repetition, however late it was read', () => {
+  const read = { arrivedAt: 10_000, answeredAt: 10_001, attemptedAt: 4_000 }
+  const again = { arrivedAt: 70_000, answeredAt: 70_001, attemptedAt: 70_000 }
+  const kinds = (at: number): string[] =>
+    kindsOf({ requests: [read, again], rows: [{ finishedAt: 70_005 }], faults: [fault('killed', at)] })
+  expect(kinds(4_500)).toEqual([])
+  expect(kinds(3_500)).toEqual(['unexplained duplicate'])
 })
 
 test('what was recorded and comes again is not explained by a kill; by a freeze it is', () => {

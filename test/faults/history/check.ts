@@ -15,10 +15,11 @@
  *   none comes again once a later one has come;
  * - no request follows an accepted one of the same event without an explanation.
  *
- * A *duplicate* is a request for an (event, subscription) that arrives after another one that was answered with 2xx.
+ * A *duplicate* is a request for an (event, subscription) that arrives after another one that was answered with 2xx, and in time: on a
+ * busy machine an endpoint may read a request, and accept it, when its sender has given it up. Those are counted.
  * Let A be the last accepted request before it. A's answer had to be recorded by D: `RECORD_WITHIN_MS` after the answer,
  * and where a `database` fault overlaps that time, as much after that fault's end. The duplicate is explained if
- * - a process was `killed`, `aborted`, `frozen` or `cut off` within [A's arrival − `READ_WITHIN_MS`, D], and before the
+ * - a process was `killed`, `aborted`, `frozen` or `cut off` within [A's arrival − `READ_WITHIN_MS`, or its attempt's begin, D], and before the
  *   duplicate came (a request that was sent before a kill may be read after it); or a `database` fault lasted longer than
  *   a lease, so that other replicas could take the delivery over;
  * - and it did not come `AFTER_RECORD_MS` or more after the tables say that A's answer was recorded. (A process that was
@@ -31,6 +32,7 @@ import {
   type History,
   type HistorySubscription,
   isAccepted,
+  isAnsweredTooLate,
   type LoggedRequest,
   type RecordedDelivery,
   type WrittenEvent,
@@ -60,6 +62,8 @@ export interface Counts {
   dead: number
   requests: number
   duplicates: number
+  /** Accepted when the sender may have given them up: what comes after them is no duplicate. */
+  acceptedTooLate: number
   /** Duplicates by the kind of fault that explains them. */
   readonly explained: Partial<Record<FaultKind, number>>
   /** Each counts at the fault that is nearest to the first of the two in time. */
@@ -128,6 +132,7 @@ function countWritten(history: History): Counts {
     dead: 0,
     requests: history.requests.length,
     duplicates: 0,
+    acceptedTooLate: 0,
     explained: {},
     mostDuplicatesOfOneFault: 0,
     faults: history.faults.length,
@@ -223,7 +228,7 @@ function isDeadForAReason(
 function explainDuplicates(
   eventId: string,
   { requests, rows }: Pair,
-  { name }: HistorySubscription,
+  { name, timeoutMs }: HistorySubscription,
   faults: readonly Fault[],
   violations: Violations,
   counts: Counts,
@@ -244,7 +249,9 @@ function explainDuplicates(
         duplicatesOf.set(fault, (duplicatesOf.get(fault) ?? 0) + 1)
       }
     }
-    if (isAccepted(request)) accepted = request
+    if (!isAccepted(request)) continue
+    if (isAnsweredTooLate(request, timeoutMs)) counts.acceptedTooLate++
+    else accepted = request
   }
 }
 
@@ -256,6 +263,7 @@ export function faultBetween(
 ): Fault | undefined {
   const answeredAt = accepted.answeredAt ?? accepted.arrivedAt
   const dueAt = recordDueAt(answeredAt, faults)
+  const sentFrom = Math.min(accepted.arrivedAt - READ_WITHIN_MS, accepted.attemptedAt ?? Infinity)
   const distance = (fault: Fault): number =>
     Math.max(0, fault.from - answeredAt, accepted.arrivedAt - fault.until)
   return faults
@@ -263,7 +271,7 @@ export function faultBetween(
       (fault) =>
         (LOSES_AN_ANSWER.includes(fault.kind) || isLongerThanALease(fault)) &&
         fault.from <= Math.min(dueAt, again.arrivedAt) &&
-        fault.until >= accepted.arrivedAt - READ_WITHIN_MS,
+        fault.until >= sentFrom,
     )
     .reduce<Fault | undefined>(
       (nearest, fault) => (nearest === undefined || distance(fault) < distance(nearest) ? fault : nearest),

@@ -28,6 +28,8 @@ export interface HistorySubscription {
   readonly matches: (event: WrittenEvent) => boolean
   /** Whether events of one key have to come one after the other, in commit order. */
   readonly isOrdered: boolean
+  /** What an attempt is given until it counts as failed. */
+  readonly timeoutMs: number
   /** Undefined where each event has to come alone. */
   readonly batching?: { readonly maxEvents: number } | undefined
 }
@@ -35,7 +37,11 @@ export interface HistorySubscription {
 export interface LoggedRequest {
   readonly subscriptionId: string
   readonly eventId: string
-  /** When its body had arrived. */
+  /**
+   * When its attempt began, as its `webhook-timestamp` says: to the second, rounded down. Undefined where the sender's clock lies.
+   */
+  readonly attemptedAt: number | undefined
+  /** When its body had arrived: on a busy machine it may have lain in the socket until it was read. */
   readonly arrivedAt: number
   /** When its answer was handed to the connection, whole; undefined where none was. */
   readonly answeredAt: number | undefined
@@ -104,4 +110,9 @@ export function isAccepted(request: LoggedRequest): boolean {
     request.status >= 200 &&
     request.status < 300
   )
+}
+
+/** The sender may have given it up by then: as far as it is concerned, there was no answer. */
+export function isAnsweredTooLate({ attemptedAt, answeredAt }: LoggedRequest, timeoutMs: number): boolean {
+  return attemptedAt !== undefined && answeredAt !== undefined && answeredAt - attemptedAt >= timeoutMs
 }

@@ -96,6 +96,10 @@ export class ReceiverLog implements AsyncDisposable {
 function toEntries(request: ReceivedRequest, subscribed: Subscribed | undefined): readonly Entry[] {
   const common = {
     subscriptionId: subscribed?.id ?? request.path,
+    attemptedAt:
+      subscribed?.verifiesTimestamps === true
+        ? Number(request.headers['webhook-timestamp']) * 1000
+        : undefined,
     arrivedAt: request.arrivedAt,
     answeredAt: undefined,
     status: undefined,
