@@ -70,6 +70,11 @@ describe('the documents', () => {
     },
   )
 
+  test('decisions have numbers of their own', () => {
+    const numbers = files('docs/decisions/*.md').map((file) => path.basename(file).slice(0, 4))
+    expect(new Set(numbers).size).toBe(numbers.length)
+  })
+
   test.each([
     ['README.md', 150],
     ['CONTRIBUTING.md', 60],
