@@ -326,7 +326,6 @@ CREATE INDEX deliveries_cancelled ON walhook.deliveries USING btree (subscriptio
 CREATE INDEX deliveries_dead ON walhook.deliveries USING btree (subscription_id, id) WHERE (state = 'dead'::text);
 CREATE INDEX deliveries_ended_badly ON walhook.deliveries USING btree (id) WHERE (state = ANY (ARRAY['dead'::text, 'cancelled'::text]));
 CREATE INDEX deliveries_finished ON walhook.deliveries USING btree (finished_at) WHERE (finished_at IS NOT NULL);
-CREATE INDEX deliveries_finished_at ON walhook.deliveries USING brin (finished_at) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX deliveries_key_behind ON walhook.deliveries USING btree (subscription_id, order_key, id) WHERE ((order_key IS NOT NULL) AND (state = 'pending'::text) AND (next_attempt_at = 'infinity'::timestamp with time zone));
 CREATE INDEX deliveries_key_front ON walhook.deliveries USING btree (subscription_id, order_key, id) WHERE ((order_key IS NOT NULL) AND (((state = 'pending'::text) AND (next_attempt_at < 'infinity'::timestamp with time zone)) OR (holds_key_until IS NOT NULL)));
 CREATE INDEX deliveries_of_subscription ON walhook.deliveries USING btree (subscription_id, id);
@@ -1488,25 +1487,28 @@ $function$;
 
 CREATE OR REPLACE FUNCTION walhook.event_match_keys(type text, tenant text)
  RETURNS text[]
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select coalesce(array_agg(t || ':' || p), '{}')
-  from (
-    select type as p
-    union all
-    select '*'
-    union all
-    select left(type, dot - 1) || '.*'
-    from generate_series(1, length(type)) as dot
-    where substr(type, dot, 1) = '.'
-  ) as patterns
-  cross join (
-    select '' as t
-    union all
-    select tenant where tenant is not null
-  ) as tenants
-  where type <> 'walhook.test'
+declare
+  pattern text := type;
+  prefix text := type;
+  keys text[] := '{}';
+begin
+  if type is null or type = 'walhook.test' then
+    return keys;
+  end if;
+  loop
+    keys := keys || (':' || pattern);
+    if tenant is not null then
+      keys := keys || (tenant || ':' || pattern);
+    end if;
+    exit when pattern = '*';
+    prefix := left(prefix, -length(split_part(prefix, '.', -1)) - 1);
+    pattern := case when prefix = '' then '*' else prefix || '.*' end;
+  end loop;
+  return keys;
+end
 $function$;
 
 CREATE OR REPLACE FUNCTION walhook.expunge(event_id uuid, OUT expunged_at timestamp with time zone, OUT cancelled integer, OUT response_bodies integer, OUT malformed integer)

@@ -62,6 +62,7 @@ export async function startSidecar(
       url: config.databaseUrl,
       maxConnections: MAX_CONNECTIONS,
       answerWithinMs: ANSWER_WITHIN_MS,
+      plansOnce: true,
       onIdleError: (err) => logger.warn({ err }, 'database.connection_lost'),
       onConnected: (ms) => metrics.process.waitedForConnection(ms),
     }),

@@ -135,13 +135,16 @@ async function recordAtOnce(
       events.map(({ event }) => event),
     )
     const room = ledger.room()
-    const fannedOut = await fanOut(tx, events, room, delays)
+    // Together, so that a batch waits for two answers, this one and the commit's.
+    const [fannedOut] = await Promise.all([
+      fanOut(tx, events, room, delays),
+      advanceRelay(tx, ledger.slotName, position, committedAt),
+    ])
     await ledger.schedule(tx, fannedOut.flatMap(firstJob))
     const left = { ...room, deliveries: room.deliveries - fannedOut.length }
     const recorded = [...fannedOut, ...(await holdTestsAmong(tx, events, left))]
     await recordDeadEvents(tx, dead)
     await recordMalformed(tx, ledger.slotName, malformed)
-    await advanceRelay(tx, ledger.slotName, position, committedAt)
     return { deliveries: recorded, misread: delays.misread }
   })
   for (const event of misread) ledger.onMisreadDelay(event)

@@ -61,14 +61,16 @@ const FIND_WAITING = {
     scanned as (select subscription_id from owed where subscription_id is not null limit $2)
     select
       scanned.subscription_id as "subscriptionId",
-      s.state = 'active' and exists (
-        select
+      -- As one row: an "exists" may be answered by reading all that waits, of every subscription.
+      s.state = 'active' and (
+        select true
         from walhook.deliveries as d
         where d.subscription_id = scanned.subscription_id
           and d.state = 'pending'
           and d.next_attempt_at <= now()
           and (not d.scheduled or d.next_attempt_at <= now() - $3::double precision * interval '1 millisecond')
-      ) as waiting
+        limit 1
+      ) is true as waiting
     from scanned
     join walhook.subscriptions as s on s.id = scanned.subscription_id`,
 }
@@ -97,11 +99,11 @@ const CLAIM = {
   name: 'walhook_claim',
   text: /* sql */ `
     with due as (
-      select d.id, d.next_attempt_at, d.scheduled
+      select d.id, d.event_id, d.next_attempt_at, d.scheduled
       from unnest($1::uuid[], $2::int[]) as wanted (subscription_id, room)
       join walhook.subscriptions as s on s.id = wanted.subscription_id and s.state = 'active'
       cross join lateral (
-        select d.id, d.next_attempt_at, d.scheduled
+        select d.id, d.event_id, d.next_attempt_at, d.scheduled
         from walhook.deliveries as d
         where d.subscription_id = wanted.subscription_id
           and d.state = 'pending'
@@ -129,8 +131,7 @@ const CLAIM = {
         sum(coalesce(octet_length(o.payload::text) + octet_length(o.headers::text), 0))
           over (order by due.next_attempt_at, due.id) as bytes_before_next
       from due
-      join walhook.deliveries as d on d.id = due.id
-      left join walhook.outbox as o on o.id = d.event_id
+      left join walhook.outbox as o on o.id = due.event_id
     ),
     claimed as (
       update walhook.deliveries as d
@@ -229,7 +230,8 @@ const RELEASE = /* sql */ `
   update walhook.deliveries as d
   set next_attempt_at = now() + $3::double precision * interval '1 millisecond'
   from unnest($1::bigint[], $2::timestamptz[]) as held (id, until)
-  where d.id = held.id and d.state = 'pending' and not d.scheduled and d.next_attempt_at = held.until`
+  where d.id = any ($1::bigint[]) and d.id = held.id
+    and d.state = 'pending' and not d.scheduled and d.next_attempt_at = held.until`
 
 /** Gives leases back, so that whoever has room can go on at once, or after `afterMs`. A lease that has moved on is left. */
 export async function releaseLeases(
@@ -245,7 +247,7 @@ const MAKE_DUE = /* sql */ `
   update walhook.deliveries as d
   set scheduled = false, next_attempt_at = least(d.next_attempt_at, now())
   from unnest($1::bigint[], $2::int[]) as job (delivery_id, attempt)
-  where d.id = job.delivery_id and d.state = 'pending' and d.scheduled and d.attempts = job.attempt - 1
+  where d.id = any ($1::bigint[]) and d.id = job.delivery_id and d.state = 'pending' and d.scheduled and d.attempts = job.attempt - 1
   returning d.subscription_id as "subscriptionId"`
 
 /** A job has rung. Where that attempt is no longer owed, nothing happens. Returns the subscriptions that now wait. */
