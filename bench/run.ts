@@ -1,159 +1,126 @@
 /**
- * `npm run bench`: the ceiling (signed POSTs to the same receiver, nothing else running), a drain of events that were
- * committed one a transaction, their ratio, and commit-to-receipt at a steady rate. One run, one machine, real processes.
- * With `--keys 100` the events are of so many keys, and the subscription is ordered by key.
+ * `npm run bench`: from COMMIT to a delivered, recorded webhook, by scenario, each figure beside what it is measured
+ * against, from one run on one machine with real processes. `--help` says what there is.
  */
-import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
-import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
-import { startEmbeddedPostgres } from '../src/commands/embedded-postgres.ts'
-import { commitMany, commitSteadily, PAYLOAD } from './application.ts'
-import { type Receiver, runCeiling, startReceiver, startWalhook } from './processes.ts'
-import type { ReceiverReport } from './receiver.ts'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { NoFigure } from './figures/no-figure.ts'
+import { playAll } from './play.ts'
+import { chart } from './report/chart.ts'
+import { markdownReport, terminalReport } from './report/table.ts'
+import { type Results, results, thisMachine } from './results.ts'
+import type { Scenario } from './scenario.ts'
+import { SCENARIOS } from './scenarios/all.ts'
+import { openServer } from './stage/server.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    events: { type: 'string', default: '50000' },
-    rate: { type: 'string', default: '500' },
-    seconds: { type: 'string', default: '20' },
-    keys: { type: 'string', default: '0' },
-    json: { type: 'boolean', default: false },
-  },
-})
-const EVENTS = Number(options.events)
-const KEYS = Number(options.keys)
-const CONCURRENCY = 64
-
-const progress = (text: string): void =>
-  void process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`)
-
-async function bench(databaseUrl: string): Promise<Record<string, number>> {
-  await using receiver = await startReceiver()
-  const environment = {
-    DATABASE_URL: databaseUrl,
-    WALHOOK_ALLOW_HTTP: 'true',
-    WALHOOK_ALLOW_NETWORKS: '127.0.0.0/8',
-    WALHOOK_LISTEN: '127.0.0.1:0',
-    WALHOOK_MAX_IN_FLIGHT_PER_ENDPOINT: String(CONCURRENCY),
-  }
-
-  progress('ceiling: signed POSTs, nothing else running')
-  await runCeiling(receiver.url, 5_000, CONCURRENCY, PAYLOAD)
-  const ceiling = await runCeiling(receiver.url, 50_000, CONCURRENCY, PAYLOAD)
-  await receiver.ask<ReceiverReport>('report')
-
-  await withSubscription(databaseUrl, environment, receiver.url)
-  await commitMany(databaseUrl, EVENTS, 16, KEYS, (done) => progress(`committing: ${done} of ${EVENTS}`))
-
-  progress('drain')
-  await using walhook = await startWalhook(environment, readUsage)
-  const startedAt = performance.timeOrigin + performance.now()
-  const drained = await untilReceived(receiver, EVENTS)
-  const usage = walhook.usage()
-  const drain = EVENTS / ((drained.lastAt - startedAt) / 1000)
-  await assertRecorded(databaseUrl, drained)
-
-  progress(`steady: ${options.rate} events/s for ${options.seconds} s`)
-  const committedAt = await commitSteadily(databaseUrl, Number(options.rate), Number(options.seconds), KEYS)
-  const steady = await untilReceived(receiver, committedAt.size)
-  const latencies = [...committedAt]
-    .map(([id, at]) => (steady.receivedAt[id] ?? Infinity) - at)
-    .sort((a, b) => a - b)
-  progress('')
-
-  return {
-    ceiling_per_second: Math.round(ceiling),
-    keys: KEYS,
-    drain_events: EVENTS,
-    drain_per_second: Math.round(drain),
-    drain_duplicates: drained.received - drained.distinct,
-    ratio: round(drain / ceiling),
-    walhook_cpu_ms_per_delivery: round(((usage?.cpuSeconds ?? NaN) * 1000) / EVENTS),
-    walhook_rss_mib: Math.round(usage?.rssMiB ?? NaN),
-    steady_rate: Number(options.rate),
-    steady_events: committedAt.size,
-    p50_ms: round(percentile(latencies, 0.5)),
-    p99_ms: round(percentile(latencies, 0.99)),
-  }
+interface Options {
+  readonly scenario?: string[]
+  readonly plugin: 'auto' | 'pgoutput' | 'wal2json'
+  readonly rounds?: number
+  readonly scale: number
+  readonly besideOthers: boolean
+  readonly json: boolean
+  readonly markdown: boolean
+  readonly output: string
+  readonly from?: string
 }
 
-/** The slot and the subscription have to be there before the events are committed. */
-async function withSubscription(
-  databaseUrl: string,
-  environment: Record<string, string>,
-  url: string,
-): Promise<void> {
-  const walhook = await startWalhook(environment, readUsage)
-  await query(databaseUrl, `select id from walhook.subscribe($1, ordering => $2)`, [
-    url,
-    KEYS === 0 ? 'none' : 'key',
-  ])
-  await walhook[Symbol.asyncDispose]()
-}
+const command = new Command('npm run bench --')
+  .description(
+    'Measures Walhook on an embedded Postgres, or on the server of DATABASE_URL, in databases of its own.',
+  )
+  .addOption(new Option('--scenario <name...>', 'only these').choices(SCENARIOS.map(({ name }) => name)))
+  .addOption(
+    new Option('--plugin <name>', 'how the log is decoded')
+      .choices(['auto', 'pgoutput', 'wal2json'])
+      .default('auto'),
+  )
+  .option('--rounds <count>', 'of each scenario; by default its own number', positive)
+  .option('--scale <share>', 'of the events, seconds and subscriptions: 0.1 for a look', positive, 1)
+  .option('--beside-others', 'give figures though other work uses the machine; they will say so', false)
+  .option('--json', 'print the results as JSON', false)
+  .option('--markdown', 'print the tables as Markdown', false)
+  .option('--output <directory>', 'where the results and their chart are written', 'bench/results')
+  .option('--from <file>', 'measure nothing: print the results of this file')
+  .addHelpText(
+    'after',
+    `\nScenarios:\n${SCENARIOS.map(({ name, shows }) => `  ${name.padEnd(20)} ${shows}`).join('\n')}`,
+  )
 
-async function untilReceived(receiver: Receiver, count: number): Promise<ReceiverReport> {
-  for (let last = -1; ;) {
-    const { distinct } = await receiver.ask<{ distinct: number }>('count')
-    if (distinct >= count) return receiver.ask<ReceiverReport>('report')
-    if (distinct !== last) progress(`received: ${distinct} of ${count}`)
-    last = distinct
-    await sleep(200)
-  }
-}
+const options = command.parse().opts<Options>()
 
-/** A run whose receiver counted other than what was recorded measured something else. */
-async function assertRecorded(databaseUrl: string, report: ReceiverReport): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    const [row] = await query<{ delivered: number; attempts: number }>(
-      databaseUrl,
-      `select count(*) filter (where state = 'delivered')::int as delivered, sum(attempts)::int as attempts from walhook.deliveries`,
-    )
-    if (row?.delivered === report.distinct && row.attempts === report.received) return
-    await sleep(100)
-  }
-  throw new Error('the deliveries recorded are not those that the receiver counted: no figure')
-}
-
-async function query<Row extends pg.QueryResultRow>(
-  url: string,
-  text: string,
-  values: unknown[] = [],
-): Promise<Row[]> {
-  const client = new pg.Client(url)
-  await client.connect()
-  try {
-    return (await client.query<Row>(text, values)).rows
-  } finally {
-    await client.end()
-  }
-}
-
-/** From /proc: clock ticks of 10 ms, pages of 4 KiB. */
-function readUsage(pid: number): { cpuSeconds: number; rssMiB: number } | undefined {
-  if (process.platform !== 'linux') return undefined
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return {
-    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
-    rssMiB: (Number(fields[21]) * 4) / 1024,
-  }
-}
-
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100
-}
-
-const external = process.env['DATABASE_URL']
-const embedded = external === undefined ? await startEmbeddedPostgres() : undefined
 try {
-  const figures = await bench(external ?? embedded?.url ?? '')
-  if (options.json) console.log(JSON.stringify(figures))
-  else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(30)} ${value}`)
-} finally {
-  await embedded?.[Symbol.asyncDispose]()
+  const found = options.from === undefined ? await measured(options) : await readResults(options.from)
+  if (options.json) console.log(JSON.stringify(found))
+  else if (options.markdown) console.log(markdownReport(found, SCENARIOS))
+  else console.log(terminalReport(found, SCENARIOS))
+  const without = found.scenarios.filter(({ noFigure }) => noFigure !== undefined)
+  for (const { name, noFigure } of without) process.stderr.write(`${name}: no figure: ${noFigure}\n`)
+  if (without.length > 0) process.exitCode = 1
+} catch (error) {
+  if (!(error instanceof NoFigure)) throw error
+  process.stderr.write(`no figure: ${error.message}\n`)
+  process.exitCode = 1
+}
+
+async function measured({ scenario: names, ...chosen }: Options): Promise<Results> {
+  const scenarios: readonly Scenario[] = SCENARIOS.filter(({ name }) => names?.includes(name) ?? true)
+  await using server = await openServer(process.env['DATABASE_URL'])
+  const startedAt = new Date()
+  const found: Results = {
+    startedAt: startedAt.toISOString(),
+    command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(
+      ' ',
+    ),
+    machine: thisMachine(),
+    postgres: { version: server.version, description: server.description, plugins: [...server.plugins] },
+    plugin: chosen.plugin,
+    scale: chosen.scale,
+    besideOthers: chosen.besideOthers,
+    scenarios: await playAll(scenarios, server, {
+      ...chosen,
+      rounds: chosen.rounds,
+      progress: progressOf(startedAt),
+    }),
+  }
+  await write(found, chosen.output)
+  return found
+}
+
+async function write(found: Results, directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  const file = path.join(directory, found.startedAt.slice(0, 19).replaceAll(':', '-'))
+  await writeFile(`${file}.json`, `${JSON.stringify(found, null, 1)}\n`)
+  await writeFile(`${file}.svg`, chart(found))
+  process.stderr.write(`${file}.json and ${file}.svg written\n`)
+}
+
+async function readResults(file: string): Promise<Results> {
+  return results.parse(JSON.parse(await readFile(file, 'utf8')))
+}
+
+function progressOf(startedAt: Date): (text: string) => void {
+  let last = ''
+  let saidAt = 0
+  return (text) => {
+    const now = Date.now()
+    const line = `${Math.round((now - startedAt.getTime()) / 1000)} s  ${text}`
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
+    // A file of progress is not to be longer than the run: counts are told seldom, each new step at once.
+    else if (withoutCounts(text) !== last || now - saidAt > 10_000) process.stderr.write(`${line}\n`)
+    else return
+    last = withoutCounts(text)
+    saidAt = now
+  }
+}
+
+function withoutCounts(text: string): string {
+  return text.replace(/: received \d+.*/, ': received')
+}
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!(value > 0)) throw new InvalidArgumentError('It has to be a positive number.')
+  return value
 }

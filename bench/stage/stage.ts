@@ -1,0 +1,279 @@
+/**
+ * Where one round is played: a fresh database, an application, endpoints, and as many sidecars as the scenario starts.
+ * What it measures is kept with the round. Everything ends with it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { latenciesOf, latenciesOverTime } from '../figures/latency.ts'
+import type { Measurement } from '../figures/measurement.ts'
+import { NoFigure } from '../figures/no-figure.ts'
+import { clock } from '../load/answering.ts'
+import type { ApplicationAnswers, Paced } from '../load/application.ts'
+import type { EventShape } from '../load/events.ts'
+import type { PosterAnswers } from '../load/poster.ts'
+import type { Count, ReceiverAnswers } from '../load/receiver.ts'
+import { Child } from './child.ts'
+import { measure } from './gauge.ts'
+import type { BenchDatabase, Server } from './server.ts'
+import { Sidecar } from './sidecar.ts'
+
+export interface StageOptions {
+  readonly plugin: 'auto' | 'pgoutput' | 'wal2json'
+  /** Of what a scenario would take by itself: 0.1 is a tenth of the events, seconds and subscriptions. */
+  readonly scale: number
+  /** Give figures though others use the machine. */
+  readonly besideOthers: boolean
+  readonly progress: (text: string) => void
+}
+
+export interface Subscription {
+  readonly path?: string
+  readonly types?: readonly string[]
+  readonly ordering?: 'none' | 'key'
+  readonly retrySchedule?: readonly string[]
+}
+
+const AT_ONCE = 64
+/** An application that committed less of its rate than this was starved, and what was measured is another rate. */
+const LEAST_OF_RATE = 0.97
+const RECORDED_WITHIN_MS = 15_000
+const STUCK_AFTER_MS = 90_000
+
+const RECORDED = `
+  with ended as (
+    select d.id
+    from walhook.deliveries as d
+    join walhook.subscriptions as s on s.id = d.subscription_id
+    where d.finished_at >= $1::timestamptz and d.state = 'delivered' and s.url like '%/ok/%'
+  )
+  select
+    (select count(*) from ended)::int as delivered,
+    count(*)::int as accepted
+  from walhook.attempts as a
+  join ended on ended.id = a.delivery_id
+  where a.response_status between 200 and 299`
+
+export class Stage implements AsyncDisposable {
+  readonly server: Server
+  readonly database: BenchDatabase
+  readonly receiver: Child<ReceiverAnswers>
+  readonly #application: Child<ApplicationAnswers>
+  readonly options: StageOptions
+  readonly measurements: Measurement[] = []
+  /** When what is measured now began, by the database's clock. */
+  #begunAt = 'infinity'
+  readonly #sidecars: Sidecar[] = []
+  readonly #port: number
+  readonly #stack: AsyncDisposableStack
+
+  private constructor(
+    parts: Pick<Stage, 'server' | 'database' | 'receiver' | 'options'> & {
+      application: Child<ApplicationAnswers>
+      port: number
+      stack: AsyncDisposableStack
+    },
+  ) {
+    this.server = parts.server
+    this.database = parts.database
+    this.receiver = parts.receiver
+    this.options = parts.options
+    this.#application = parts.application
+    this.#port = parts.port
+    this.#stack = parts.stack
+  }
+
+  /** With the schema, the slot and the publication there, and no sidecar running. */
+  static async open(server: Server, options: StageOptions): Promise<Stage> {
+    await using stack = new AsyncDisposableStack()
+    const database = stack.use(await server.makeDatabase())
+    const receiver = stack.use(new Child<ReceiverAnswers>(new URL('../load/receiver.ts', import.meta.url)))
+    const application = stack.use(
+      new Child<ApplicationAnswers>(new URL('../load/application.ts', import.meta.url)),
+    )
+    const port = await receiver.ask('port')
+    const stage = new Stage({ server, database, receiver, application, options, port, stack: stack.move() })
+    await application.ask('open', database.url)
+    await stage.startWalhook()
+    await stage.stopWalhook()
+    return stage
+  }
+
+  /** Of `count`, what the scale leaves of it. */
+  scaled(count: number, least = 1): number {
+    return Math.max(least, Math.round(count * this.options.scale))
+  }
+
+  urlOf(path: string): string {
+    return `http://127.0.0.1:${this.#port}${path}`
+  }
+
+  async subscribe({
+    path = '/ok/0',
+    types = ['*'],
+    ordering,
+    retrySchedule,
+  }: Subscription = {}): Promise<void> {
+    await this.database.query(
+      `select from walhook.subscribe($1, event_types => $2, ordering => $3, retry_schedule => $4)`,
+      [this.urlOf(path), types, ordering ?? null, retrySchedule ?? null],
+    )
+  }
+
+  async startWalhook(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    const sidecar = await Sidecar.start({
+      DATABASE_URL: this.database.url,
+      WALHOOK_PLUGIN: this.options.plugin,
+      WALHOOK_ALLOW_HTTP: 'true',
+      WALHOOK_ALLOW_NETWORKS: '127.0.0.0/8',
+      WALHOOK_LISTEN: '127.0.0.1:0',
+      ...settings,
+    })
+    this.#sidecars.push(sidecar)
+    this.#stack.use(sidecar)
+  }
+
+  async stopWalhook(): Promise<void> {
+    for (const sidecar of this.#sidecars.splice(0)) await sidecar[Symbol.asyncDispose]()
+  }
+
+  async commit(events: number, shape: EventShape = {}): Promise<void> {
+    this.options.progress(`committing ${events} events, one a transaction`)
+    await this.#application.ask('commit', events, shape)
+  }
+
+  async commitBulk(events: number, perTransaction: number, shape: EventShape = {}): Promise<void> {
+    this.options.progress(`committing ${events} events, ${perTransaction} a transaction`)
+    await this.#application.ask('commitBulk', events, perTransaction, shape)
+  }
+
+  /** Throws `NoFigure` where the application could not keep to its rate. */
+  async pace(perSecond: number, seconds: number, shape: EventShape = {}): Promise<Paced> {
+    this.options.progress(`committing ${perSecond} events/s for ${seconds} s`)
+    const paced = await this.#application.ask('pace', perSecond, seconds, shape)
+    if (paced.perSecond < perSecond * LEAST_OF_RATE && !this.options.besideOthers)
+      throw new NoFigure(
+        `the application committed ${Math.round(paced.perSecond)} events/s where ${perSecond} were wanted: the machine is too slow for this rate, or busy with other work`,
+      )
+    return paced
+  }
+
+  /** A process that posts by itself, for as long as the stage is there. */
+  poster(): Child<PosterAnswers> {
+    return this.#stack.use(new Child<PosterAnswers>(new URL('../load/poster.ts', import.meta.url)))
+  }
+
+  /** Of the client that Walhook delivers with, after its code is warm. */
+  async ceiling(
+    shape: EventShape = {},
+    count = 50_000,
+    by: 'flatOut' | 'flatOutWithFetch' = 'flatOut',
+  ): Promise<number> {
+    this.options.progress('ceiling: signed POSTs, nothing else running')
+    await using poster = new Child<PosterAnswers>(new URL('../load/poster.ts', import.meta.url))
+    await poster.ask(by, this.urlOf('/ok/0'), this.scaled(count / 10, 50), AT_ONCE, shape)
+    return await poster.ask(by, this.urlOf('/ok/0'), this.scaled(count, 500), AT_ONCE, shape)
+  }
+
+  /**
+   * Measures from here until endpoints have got so many events, each endpoint's counted for itself, and they are recorded.
+   * The rate is that from the end of `begin` to the last receipt.
+   */
+  async drain(
+    label: string,
+    deliveries: number,
+    begin: () => Promise<unknown>,
+  ): Promise<Measurement & { readonly perSecond: number }> {
+    const { measurement, result } = await this.measure(label, async () => {
+      await begin()
+      const begunAt = clock()
+      const count = await this.untilReceived(deliveries)
+      return { deliveries, result: { begunAt, count } }
+    })
+    await this.assertRecorded()
+    return { ...measurement, perSecond: (deliveries * 1000) / (result.count.lastAt - result.begunAt) }
+  }
+
+  async measure<Result>(
+    label: string,
+    work: () => Promise<{ readonly deliveries: number; readonly result: Result }>,
+  ): Promise<{ readonly measurement: Measurement; readonly result: Result }> {
+    await this.receiver.ask('begin')
+    const [moment] = await this.database.query<{ now: string }>(`select now()::text as now`)
+    this.#begunAt = moment?.now ?? 'infinity'
+    // What was written before is not to be flushed to the disk in what follows.
+    if (this.server.mayCheckpoint) await this.database.query('checkpoint')
+    this.options.progress(label)
+    const watched = {
+      postmaster: this.server.postmaster,
+      walhooks: () => this.#sidecars.map(({ pid }) => pid),
+      application: this.#application.pid,
+      receiver: this.receiver.pid,
+      received: async () => (await this.receiver.ask('count')).distinct,
+    }
+    const measured = await measure(watched, label, this.options.besideOthers, work)
+    this.measurements.push(measured.measurement)
+    return measured
+  }
+
+  /** At a steady rate, all of it measured; with the latency from the commit's return to the receipt, in milliseconds. */
+  async steady(
+    label: string,
+    perSecond: number,
+    seconds: number,
+    { shape = {}, isMeant = () => true }: { shape?: EventShape; isMeant?: (n: number) => boolean } = {},
+  ): Promise<{
+    readonly latencies: readonly number[]
+    readonly paced: Paced
+    readonly measurement: Measurement
+  }> {
+    const meant = Array.from({ length: perSecond * seconds }, (_, n) => n).filter(isMeant).length
+    const { measurement, result } = await this.measure(label, async () => {
+      const paced = await this.pace(perSecond, seconds, shape)
+      await this.untilReceived(meant)
+      return { deliveries: meant, result: { paced, receipts: await this.receiver.ask('receipts') } }
+    })
+    const { paced, receipts } = result
+    const whole = { ...measurement, latencies: latenciesOverTime(paced.committedAt, receipts.at) }
+    this.measurements.splice(this.measurements.indexOf(measurement), 1, whole)
+    return { latencies: latenciesOf(paced.committedAt, receipts.at), paced, measurement: whole }
+  }
+
+  async untilReceived(distinct: number): Promise<Count> {
+    let last = -1
+    let movedAt = performance.now()
+    for (;;) {
+      const count = await this.receiver.ask('count')
+      if (count.distinct >= distinct) return count
+      if (count.distinct !== last) {
+        last = count.distinct
+        movedAt = performance.now()
+        this.options.progress(`received ${last} of ${distinct}`)
+      } else if (performance.now() - movedAt > STUCK_AFTER_MS) {
+        throw new NoFigure(
+          `nothing came for ${STUCK_AFTER_MS / 1000} s, and only ${last} of ${distinct} had come`,
+        )
+      }
+      await sleep(100)
+    }
+  }
+
+  /** A run whose receiver counted other than what was recorded since it was asked to begin measured something else. */
+  async assertRecorded(): Promise<void> {
+    const until = performance.now() + RECORDED_WITHIN_MS
+    for (;;) {
+      const { distinct, requests } = await this.receiver.ask('count')
+      const [recorded] = await this.database.query<{ delivered: number; accepted: number }>(RECORDED, [
+        this.#begunAt,
+      ])
+      if (recorded?.delivered === distinct && recorded.accepted === requests) return
+      if (performance.now() > until)
+        throw new NoFigure(
+          `the endpoints accepted ${distinct} events in ${requests} requests, and recorded are ${recorded?.delivered} in ${recorded?.accepted}`,
+        )
+      await sleep(100)
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+}
