@@ -10,6 +10,7 @@ import { Dispatcher } from './delivery/dispatcher.ts'
 import { type HeldDelivery, LEASE_MS, type Parcel } from './delivery/held-delivery.ts'
 import { LeaseReturn } from './delivery/lease-return.ts'
 import { RatePermits } from './delivery/rate-permits.ts'
+import { waitForRoom } from './delivery/room-wait.ts'
 import { RetryClock } from './delivery/retry-clock.ts'
 import { type Outcome, Settler } from './delivery/settler.ts'
 import { SubscriptionCache } from './delivery/subscription-cache.ts'
@@ -37,6 +38,8 @@ import { VERSION } from './version.ts'
 export interface DeliveryStage extends AsyncDisposable {
   /** What fresh deliveries it can take now. */
   readonly room: () => Room
+  /** Resolves when it can take so many more, or a moment later. */
+  readonly untilRoom: (deliveries: number) => Promise<void>
   accept(recorded: Recorded, relayedBy: RelaySpans): void
   /** Deliveries wait for these subscriptions that were made without us. */
   expect(subscriptionIds: Iterable<string>): void
@@ -250,6 +253,7 @@ export function deliveryStage({
       fullSubscriptions: dispatcher.fullSubscriptions(),
       leaseMs: LEASE_MS,
     }),
+    untilRoom: (deliveries) => waitForRoom(deliveries, { dispatcher, now }),
     accept: (recorded, relayedBy) => {
       for (const { delivery, event } of recorded.held) hints.delivery(delivery.subscriptionId, event.tenant)
       dispatcher.offer(freshDeliveries(recorded, relayedBy))

@@ -106,6 +106,7 @@ export function relayStage(parts: RelayStageParts): RelayStage {
         database,
         slotName: config.slotName,
         room: delivery.room,
+        untilRoom: delivery.untilRoom,
         judge,
         schedule: jobs.schedule.bind(jobs),
         onMisreadDelay: (event) => {

@@ -111,6 +111,15 @@ export class Dispatcher {
     return full
   }
 
+  /** Of what waits, that of endpoints which cannot take more now, and send too little for that to change soon. */
+  get stuck(): number {
+    let stuck = 0
+    const now = this.#ports.now()
+    for (const endpoint of this.#endpoints.values())
+      if (!endpoint.isQuick(now) && endpoint.room(this.room, now) === 0) stuck += endpoint.waiting
+    return stuck
+  }
+
   get openCircuits(): number {
     let open = 0
     for (const endpoint of this.#endpoints.values()) if (endpoint.isCircuitOpen) open++

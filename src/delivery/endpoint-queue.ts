@@ -15,12 +15,16 @@ import { type HeldDelivery, latestStart, type Parcel } from './held-delivery.ts'
 const SHARE_OF_FREE = 0.5
 
 /**
- * How many deliveries an endpoint may have waiting in memory. It grows while the endpoint empties its queue and
- * shrinks when leases lapse there, so that a slow one holds no more than it can attempt in time.
+ * How many deliveries an endpoint may have waiting in memory. It grows while the endpoint empties its queue, or takes as much as
+ * would fill it within seconds, and shrinks when leases lapse there, so that a slow one holds no more than it can attempt in time.
  */
-const FIRST_WINDOW = 1_024
+const FIRST_WINDOW = 2_048
 const SMALLEST_WINDOW = 16
 const LARGEST_WINDOW = 16_384
+/** A window that was sent within this may be twice as large: that is a sixth of a lease then. */
+const WIDEN_WITHIN_MS = 5_000
+/** What is sent as fast as that is worth waiting for, rather than to record what comes next as waiting. */
+const QUICK_MS = 1_000
 /** Of its window, what the backlog may fill: fresh deliveries find room, and come before it. */
 const BACKLOG_SHARE = 0.5
 /** But each so many requests it is the backlog's turn, or a busy day would keep it waiting for ever. */
@@ -76,6 +80,8 @@ export class EndpointQueue {
   /** Its rate is used up until then. */
   #restsUntil = -Infinity
   #window = FIRST_WINDOW
+  #sent = 0
+  #countsSince: number | undefined
   #concurrency = FIRST_CONCURRENCY
   #circuit: Circuit = CLOSED
 
@@ -101,6 +107,11 @@ export class EndpointQueue {
   /** Whether it has had nothing to do for so long that what is held against it is stale: its subscription may be gone. */
   isUnused(now: number): boolean {
     return this.waiting === 0 && this.inFlight === 0 && now >= this.#lastTurnAt + UNUSED_AFTER_MS
+  }
+
+  /** Whether it sends a window full within a second; taken for granted at first. */
+  isQuick(now: number): boolean {
+    return this.#countsSince === undefined || now - this.#countsSince < QUICK_MS
   }
 
   get isCircuitOpen(): boolean {
@@ -139,7 +150,9 @@ export class EndpointQueue {
       if (at !== undefined) return this.#waitForRate(at, plan.timeoutMs)
     }
     const parcel = plan.batch === undefined ? this.#takeOne() : this.#takeBatch(plan.batch, now, isHurried)
-    return parcel === undefined ? { kind: 'wait' } : { kind: 'send', parcel }
+    if (parcel === undefined) return { kind: 'wait' }
+    this.#count(parcel.length, now)
+    return { kind: 'send', parcel }
   }
 
   /** What a lease would not last for, and what is more than will have its turn: a permit is not spent on it. */
@@ -201,6 +214,15 @@ export class EndpointQueue {
 
   takeAll(): readonly HeldDelivery[] {
     return [...this.#batches.takeAll(), ...this.#backlog.takeAll(), ...this.#fresh.takeAll()]
+  }
+
+  #count(sent: number, now: number): void {
+    this.#sent += sent
+    this.#countsSince ??= now
+    if (this.#sent < this.#window) return
+    if (now - this.#countsSince < WIDEN_WITHIN_MS) this.#widen()
+    this.#sent = 0
+    this.#countsSince = now
   }
 
   #widen(): void {

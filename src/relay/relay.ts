@@ -8,6 +8,8 @@ import { type Recorded, recordBatch, type RelayLedger } from './record-batch.ts'
 import { toBatch } from './relay-batch.ts'
 
 export interface RelayPorts extends RelayLedger {
+  /** Resolves when memory has room for so many deliveries, and in any case soon: an endpoint must not hold up the log. */
+  untilRoom(deliveries: number): Promise<void>
   /** Deliveries that this process holds now, and subscriptions whose deliveries wait for room. */
   handOver(recorded: Recorded, committedAt: Date | undefined): void
 }
@@ -24,6 +26,8 @@ export async function relay(
 ): Promise<void> {
   let recorded = position
   let recordedAt = ports.now()
+  /** Deliveries that an event has come to, in the last batch. */
+  let fanOut = 1
 
   for await (const items of stream) {
     const batch = toBatch(items, recorded)
@@ -31,7 +35,9 @@ export async function relay(
       batch.rows.length > 0 || isUrgent(items) || isStale(recorded, batch.position, ports.now() - recordedAt)
     if (!isWorthWriting) continue
 
+    await ports.untilRoom(Math.ceil(batch.rows.length * fanOut))
     const result = await recordBatch(batch, ports)
+    if (result.events > 0) fanOut = result.deliveries / result.events
     if (batch.confirmable !== undefined) stream.confirm(batch.confirmable)
     ports.handOver(result, batch.committedAt)
 

@@ -227,11 +227,14 @@ describe('memory', () => {
 
   test('names the endpoints whose deliveries had better wait', async () => {
     const stage = new DispatcherStage({ maxHeld: 10_000, maxInFlight: 3 })
-    stage.offer('full', 1_100)
+    stage.offer('full', 2_100)
     stage.offer('b', 1)
     await stage.openCircuit('open')
     expect(stage.dispatcher.fullSubscriptions()).toEqual(['full', 'open'])
     expect(stage.dispatcher.openCircuits).toBe(1)
+    expect(stage.dispatcher.stuck).toBe(0)
+    stage.now = 1_000
+    expect(stage.dispatcher.stuck).toBeGreaterThan(2_000)
   })
 
   test('tells of an endpoint whose queue is empty, so that more can come', async () => {

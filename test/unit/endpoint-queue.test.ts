@@ -12,6 +12,7 @@ const FAILED: AttemptOutcome = { kind: 'unreachable', error: 'timeout' }
 const DELIVERED: AttemptOutcome = { kind: 'delivered', status: 204 }
 const PLENTY = 1_000_000
 const NOW = 5_000
+const share: Share = { cap: 64, free: PLENTY, isCrowded: false, now: NOW, permit: () => undefined }
 
 function queueOf(count: number): EndpointQueue {
   const queue = new EndpointQueue('a')
@@ -77,28 +78,45 @@ describe('what it may hold', () => {
     [2, 1],
     [3, 2],
     [100, 50],
-    [2_047, 1_024],
-    [PLENTY, 1_024],
+    [4_095, 2_048],
+    [PLENTY, 2_048],
   ])('of %d free places is half of them, up to its window: %d', (free, room) => {
     expect(new EndpointQueue('a').room(free, NOW)).toBe(room)
   })
 
   test('counts what it has already', () => {
-    expect(queueOf(1_000).room(PLENTY, NOW)).toBe(24)
-    expect(queueOf(1_024).room(PLENTY, NOW)).toBe(0)
-    expect(queueOf(2_000).room(PLENTY, NOW)).toBe(0)
+    expect(queueOf(2_000).room(PLENTY, NOW)).toBe(48)
+    expect(queueOf(2_048).room(PLENTY, NOW)).toBe(0)
+    expect(queueOf(3_000).room(PLENTY, NOW)).toBe(0)
   })
 
   test('grows when it has emptied its queue', () => {
-    const queue = queueOf(1_024)
+    const queue = queueOf(2_048)
     drain(queue)
-    expect(queue.room(PLENTY, NOW)).toBe(2_048)
+    expect(queue.room(PLENTY, NOW)).toBe(4_096)
+  })
+
+  test.each([
+    [1, 4_096 - 952],
+    [5, 2_048 - 952],
+  ])('grows when what fills it is sent within seconds: one each %d ms', (eachMs, room) => {
+    const queue = queueOf(3_000)
+    for (let i = 0; i < 2_048; i++) queue.turn(PLAIN, { ...share, now: NOW + i * eachMs })
+    expect(queue.room(PLENTY, NOW)).toBe(room)
+  })
+
+  test('is quick until it has shown otherwise', () => {
+    const queue = queueOf(5_000)
+    expect(queue.isQuick(NOW)).toBe(true)
+    queue.turn(PLAIN, share)
+    expect(queue.isQuick(NOW + 999)).toBe(true)
+    expect(queue.isQuick(NOW + 1_000)).toBe(false)
   })
 
   test('shrinks when its leases lapse, and never to nothing', () => {
     const queue = new EndpointQueue('a')
     queue.leaseLapsed()
-    expect(queue.room(PLENTY, NOW)).toBe(512)
+    expect(queue.room(PLENTY, NOW)).toBe(1_024)
     for (let i = 0; i < 20; i++) queue.leaseLapsed()
     expect(queue.room(PLENTY, NOW)).toBe(16)
   })
@@ -203,21 +221,14 @@ test('it may be forgotten once it has nothing: nothing waiting, in flight, or he
 })
 
 describe('its turn', () => {
-  const share = (changes: Partial<Share> = {}): Share => ({
-    cap: 64,
-    free: PLENTY,
-    isCrowded: false,
-    now: NOW,
-    permit: () => undefined,
-    ...changes,
-  })
+  const sharing = (changes: Partial<Share> = {}): Share => ({ ...share, ...changes })
   const ids = (turn: Turn): readonly string[] => (turn.kind === 'send' ? turn.parcel.map(({ id }) => id) : [])
 
   test('is for fresh deliveries first, and one in eight for the backlog', () => {
     const queue = new EndpointQueue('a')
     for (let i = 0; i < 4; i++) queue.add(aHeldDelivery('a', { id: `old ${i}`, isFresh: false }))
     for (let i = 0; i < 10; i++) queue.add(aHeldDelivery('a', { id: `fresh ${i}` }))
-    const order = Array.from({ length: 14 }, () => ids(queue.turn(PLAIN, share()))[0] ?? '')
+    const order = Array.from({ length: 14 }, () => ids(queue.turn(PLAIN, sharing()))[0] ?? '')
     expect(order.indexOf('old 0')).toBe(7)
     expect(order.slice(11)).toEqual(['old 1', 'old 2', 'old 3'])
     expect(order.filter((id) => id.startsWith('fresh'))).toEqual(
@@ -228,17 +239,20 @@ describe('its turn', () => {
   test('waits for its own while as many are in flight as its plan, its limits or its window allow', () => {
     const queue = queueOf(20)
     queue.inFlight = 2
-    expect(queue.turn({ ...PLAIN, maxInFlight: 2 }, share())).toEqual({ kind: 'wait' })
-    expect(queue.turn({ ...PLAIN, maxInFlight: 3 }, share({ cap: 2 }))).toEqual({ kind: 'wait' })
-    expect(queue.turn({ ...PLAIN, maxInFlight: 3 }, share()).kind).toBe('send')
+    expect(queue.turn({ ...PLAIN, maxInFlight: 2 }, sharing())).toEqual({ kind: 'wait' })
+    expect(queue.turn({ ...PLAIN, maxInFlight: 3 }, sharing({ cap: 2 }))).toEqual({ kind: 'wait' })
+    expect(queue.turn({ ...PLAIN, maxInFlight: 3 }, sharing()).kind).toBe('send')
     queue.inFlight = queue.concurrency
-    expect(queue.turn(PLAIN, share())).toEqual({ kind: 'wait' })
+    expect(queue.turn(PLAIN, sharing())).toEqual({ kind: 'wait' })
   })
 
   test('waits until its rate allows one more, and keeps no more in memory than will have its turn in time', () => {
     const queue = queueOf(20)
     const plan = { ...PLAIN, rateLimit: { perSecond: 2, burst: 2 } }
-    expect(queue.turn(plan, share({ permit: () => NOW + 70 }))).toEqual({ kind: 'wait_until', at: NOW + 70 })
+    expect(queue.turn(plan, sharing({ permit: () => NOW + 70 }))).toEqual({
+      kind: 'wait_until',
+      at: NOW + 70,
+    })
     expect(queue.waiting).toBe(20)
     expect(queue.room(PLENTY, NOW)).toBe(10)
   })
@@ -247,13 +261,13 @@ describe('its turn', () => {
     const queue = new EndpointQueue('a')
     const plan = { ...PLAIN, rateLimit: { perSecond: 1 / 60, burst: 1 }, timeoutMs: 10_000 }
     queue.add(aHeldDelivery('a', { leaseEndsAt: NOW + 11_000 }))
-    expect(queue.turn(plan, share({ permit: () => expect.fail('a permit was taken') }))).toMatchObject({
+    expect(queue.turn(plan, sharing({ permit: () => expect.fail('a permit was taken') }))).toMatchObject({
       kind: 'give_back_late',
       deliveries: [{ leaseEndsAt: NOW + 11_000 }],
     })
     queue.add(aHeldDelivery('a', { leaseEndsAt: NOW + 60_000 }))
     const at = NOW + 50_000
-    expect(queue.turn(plan, share({ permit: () => at }))).toEqual({ kind: 'give_back' })
+    expect(queue.turn(plan, sharing({ permit: () => at }))).toEqual({ kind: 'give_back' })
     queue.takeAll()
     expect(queue.resumesAt).toBe(at)
     expect([queue.room(PLENTY, at - 1), queue.room(PLENTY, at)]).toEqual([0, 1])
@@ -261,7 +275,7 @@ describe('its turn', () => {
 
   test('keeps of a flood what its rate will have turns for, and gives back the rest', () => {
     const queue = queueOf(100)
-    const turn = queue.turn({ ...PLAIN, rateLimit: { perSecond: 1, burst: 1 } }, share())
+    const turn = queue.turn({ ...PLAIN, rateLimit: { perSecond: 1, burst: 1 } }, sharing())
     expect(turn.kind === 'give_back_late' && turn.deliveries.length).toBe(85)
     expect(queue.waiting).toBe(15)
   })
@@ -269,8 +283,8 @@ describe('its turn', () => {
   test('is given up, with all that waits, while its circuit is open', () => {
     const queue = openQueue()
     queue.add(aHeldDelivery('a'))
-    expect(queue.turn(PLAIN, share())).toEqual({ kind: 'give_back' })
-    expect(queue.turn(PLAIN, share({ now: NOW + 1_000 })).kind).toBe('send')
+    expect(queue.turn(PLAIN, sharing())).toEqual({ kind: 'give_back' })
+    expect(queue.turn(PLAIN, sharing({ now: NOW + 1_000 })).kind).toBe('send')
   })
 
   test('is heeded when the endpoint asks for time, and not even a success cuts it short', () => {
@@ -286,14 +300,14 @@ describe('its turn', () => {
 
 describe('collecting', () => {
   const batching = { ...PLAIN, batch: { maxEvents: 4, maxWaitMs: 1_000 } }
-  const share: Share = { cap: 2, free: PLENTY, isCrowded: false, now: 500, permit: () => undefined }
+  const sharing: Share = { ...share, cap: 2, now: 500 }
 
   test('sends what is full, and waits with the rest until its time', () => {
     const queue = queueOf(6)
-    expect(queue.turn(batching, share)).toMatchObject({ kind: 'send', parcel: { length: 4 } })
+    expect(queue.turn(batching, sharing)).toMatchObject({ kind: 'send', parcel: { length: 4 } })
     expect(queue.waiting).toBe(2)
-    expect(queue.turn(batching, share)).toEqual({ kind: 'wait_until', at: 1_000 })
-    expect(queue.turn(batching, { ...share, now: 1_000 })).toMatchObject({
+    expect(queue.turn(batching, sharing)).toEqual({ kind: 'wait_until', at: 1_000 })
+    expect(queue.turn(batching, { ...sharing, now: 1_000 })).toMatchObject({
       kind: 'send',
       parcel: { length: 2 },
     })
@@ -303,15 +317,15 @@ describe('collecting', () => {
   test('is one request in flight, however many it carries', () => {
     const queue = queueOf(12)
     for (let n = 0; n < 2; n++) {
-      expect(queue.turn(batching, share)).toMatchObject({ kind: 'send' })
+      expect(queue.turn(batching, sharing)).toMatchObject({ kind: 'send' })
       queue.inFlight++
     }
-    expect(queue.turn(batching, share)).toEqual({ kind: 'wait' })
+    expect(queue.turn(batching, sharing)).toEqual({ kind: 'wait' })
   })
 
   test('gives back all that it collected, and what it has not looked at yet', () => {
     const queue = queueOf(2)
-    queue.turn(batching, share)
+    queue.turn(batching, sharing)
     queue.add(aHeldDelivery('a'))
     expect(queue.takeAll()).toHaveLength(3)
     expect(queue.waiting).toBe(0)
@@ -319,10 +333,10 @@ describe('collecting', () => {
 
   test('ends when the plan does: then each goes by itself, and at once', () => {
     const queue = queueOf(2)
-    queue.turn(batching, share)
+    queue.turn(batching, sharing)
     queue.add(aHeldDelivery('a'))
     for (const left of [2, 1, 0]) {
-      expect(queue.turn(PLAIN, share)).toMatchObject({ kind: 'send', parcel: { length: 1 } })
+      expect(queue.turn(PLAIN, sharing)).toMatchObject({ kind: 'send', parcel: { length: 1 } })
       expect(queue.waiting).toBe(left)
     }
   })
@@ -330,15 +344,15 @@ describe('collecting', () => {
   test('has room for a batch, however often leases lapsed, and for one that comes back beside it', () => {
     const queue = new EndpointQueue('a')
     const large = { ...PLAIN, batch: { maxEvents: 500, maxWaitMs: 1_000 } }
-    queue.turn(large, share)
+    queue.turn(large, sharing)
     for (let i = 0; i < 20; i++) queue.leaseLapsed()
     expect(queue.room(PLENTY, NOW)).toBe(1_000)
   })
 
   test('takes more into memory once it has less than a batch left', () => {
     const queue = queueOf(9)
-    for (const room of [1_024 - 5, 2_048 - 1]) {
-      queue.turn(batching, share)
+    for (const room of [2_048 - 5, 4_096 - 1]) {
+      queue.turn(batching, sharing)
       expect(queue.room(PLENTY, NOW)).toBe(room)
     }
   })
@@ -351,7 +365,7 @@ describe('collecting', () => {
     expect(queue.room(PLENTY, probeAt)).toBe(4)
     queue.add(aHeldDelivery('a', { leaseEndsAt: probeAt + 60_000 }))
     expect(queue.room(PLENTY, probeAt)).toBe(3)
-    expect(queue.turn(batching, { ...share, now: probeAt })).toMatchObject({
+    expect(queue.turn(batching, { ...sharing, now: probeAt })).toMatchObject({
       kind: 'send',
       parcel: { length: 1 },
     })
@@ -364,8 +378,8 @@ describe('collecting', () => {
     const asked: number[] = []
     const permit = (_rate: unknown, waiting: number): undefined => void asked.push(waiting)
     const plan = { ...batching, rateLimit: { perSecond: 2, burst: 2 } }
-    expect(queue.turn(plan, { ...share, permit })).toMatchObject({ kind: 'send' })
-    expect(queue.turn(plan, { ...share, permit })).toEqual({ kind: 'wait_until', at: 1_000 })
+    expect(queue.turn(plan, { ...sharing, permit })).toMatchObject({ kind: 'send' })
+    expect(queue.turn(plan, { ...sharing, permit })).toEqual({ kind: 'wait_until', at: 1_000 })
     expect(asked).toEqual([2])
     // What thirty requests carry.
     expect(queue.room(PLENTY, NOW)).toBe(120 - 2)
