@@ -1,7 +1,8 @@
 import { scenario } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
 
-const EVENTS = 50_000
+const EVENTS = 100_000
+const ENDPOINTS = 8
 
 interface Drained {
   readonly perSecond: number
@@ -10,7 +11,7 @@ interface Drained {
 
 export const replicas = scenario({
   name: 'replicas',
-  shows: `${EVENTS.toLocaleString('en')} events drained by one, two and four processes`,
+  shows: `${EVENTS.toLocaleString('en')} events that waited for paused subscriptions, delivered by one, two and four processes`,
   rounds: 2,
   figures: {
     one: { what: 'one: deliveries', unit: 'per second' },
@@ -21,7 +22,7 @@ export const replicas = scenario({
     fourOfOne: { what: 'four: CPU a delivery, of one', unit: 'ratio', reach: { atMost: 1.2 } },
   },
   async round(stage) {
-    for (let n = 0; n < 8; n++) await stage.subscribe({ path: `/ok/${n}`, types: [`bench.e${n}`] })
+    for (let n = 0; n < ENDPOINTS; n++) await stage.subscribe({ path: `/ok/${n}`, types: [`bench.e${n}`] })
     const one = await drained(stage, 1)
     const two = await drained(stage, 2)
     const four = await drained(stage, 4)
@@ -36,11 +37,15 @@ export const replicas = scenario({
   },
 })
 
+/** All processes stand ready, and then there is something for all of them: what waits is claimed by any. */
 async function drained(stage: Stage, processes: number): Promise<Drained> {
   const events = stage.scaled(EVENTS, 500)
-  await stage.commit(events, { types: 8 })
+  await Promise.all(Array.from({ length: processes }, () => stage.startWalhook()))
+  await stage.database.query('select walhook.pause(id) from walhook.subscriptions')
+  await stage.commit(events, { types: ENDPOINTS })
+  await stage.untilOwed(events)
   const { perSecond, cpuMs } = await stage.drain(`${processes} of Walhook`, events, () =>
-    Promise.all(Array.from({ length: processes }, () => stage.startWalhook())),
+    stage.database.query('select walhook.resume(id) from walhook.subscriptions'),
   )
   await stage.stopWalhook()
   return { perSecond, cpuMs: cpuMs.walhook + cpuMs.postgres }

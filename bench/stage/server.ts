@@ -21,6 +21,7 @@ export interface Server extends AsyncDisposable {
 }
 
 export interface BenchDatabase extends AsyncDisposable {
+  readonly name: string
   readonly url: string
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>
 }
@@ -98,6 +99,7 @@ async function makeDatabase(maintenance: pg.Client, serverUrl: string, name: str
   const client = new pg.Client({ connectionString: url.href, application_name: 'bench' })
   await client.connect()
   return {
+    name,
     url: url.href,
     async query<Row extends pg.QueryResultRow>(
       text: string,

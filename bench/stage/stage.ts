@@ -91,10 +91,15 @@ export class Stage implements AsyncDisposable {
     )
     const port = await receiver.ask('port')
     const stage = new Stage({ server, database, receiver, application, options, port, stack: stack.move() })
-    await application.ask('open', database.url)
-    await stage.startWalhook()
-    await stage.stopWalhook()
-    return stage
+    try {
+      await application.ask('open', database.url)
+      await stage.startWalhook()
+      await stage.stopWalhook()
+      return stage
+    } catch (error) {
+      await stage[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   /** Of `count`, what the scale leaves of it. */
@@ -122,6 +127,8 @@ export class Stage implements AsyncDisposable {
     const sidecar = await Sidecar.start({
       DATABASE_URL: this.database.url,
       WALHOOK_PLUGIN: this.options.plugin,
+      // A slot belongs to one database, and its name to the whole server.
+      WALHOOK_SLOT: this.database.name,
       WALHOOK_ALLOW_HTTP: 'true',
       WALHOOK_ALLOW_NETWORKS: '127.0.0.0/8',
       WALHOOK_LISTEN: '127.0.0.1:0',
@@ -174,27 +181,32 @@ export class Stage implements AsyncDisposable {
   }
 
   /**
-   * Measures from here until endpoints have got so many events, each endpoint's counted for itself, and they are recorded.
-   * The rate is that from the end of `begin` to the last receipt.
+   * Measures from the end of `begin` until endpoints have got so many events, each endpoint's counted for itself, and they
+   * are recorded.
    */
   async drain(
     label: string,
     deliveries: number,
     begin: () => Promise<unknown>,
   ): Promise<Measurement & { readonly perSecond: number }> {
-    const { measurement, result } = await this.measure(label, async () => {
-      await begin()
-      const begunAt = clock()
-      const count = await this.untilReceived(deliveries)
-      return { deliveries, result: { begunAt, count } }
-    })
+    let begunAt = NaN
+    const { measurement, result: count } = await this.measure(
+      label,
+      async () => ({ deliveries, result: await this.untilReceived(deliveries) }),
+      async () => {
+        await begin()
+        begunAt = clock()
+      },
+    )
     await this.assertRecorded()
-    return { ...measurement, perSecond: (deliveries * 1000) / (result.count.lastAt - result.begunAt) }
+    return { ...measurement, perSecond: (deliveries * 1000) / (count.lastAt - begunAt) }
   }
 
   async measure<Result>(
     label: string,
     work: () => Promise<{ readonly deliveries: number; readonly result: Result }>,
+    /** What comes before, and is not measured but in the endpoints' count. */
+    begin?: () => Promise<unknown>,
   ): Promise<{ readonly measurement: Measurement; readonly result: Result }> {
     await this.receiver.ask('begin')
     const [moment] = await this.database.query<{ now: string }>(`select now()::text as now`)
@@ -202,6 +214,7 @@ export class Stage implements AsyncDisposable {
     // What was written before is not to be flushed to the disk in what follows.
     if (this.server.mayCheckpoint) await this.database.query('checkpoint')
     this.options.progress(label)
+    await begin?.()
     const watched = {
       postmaster: this.server.postmaster,
       walhooks: () => this.#sidecars.map(({ pid }) => pid),
@@ -235,6 +248,17 @@ export class Stage implements AsyncDisposable {
     const whole = { ...measurement, latencies: latenciesOverTime(paced.committedAt, receipts.at) }
     this.measurements.splice(this.measurements.indexOf(measurement), 1, whole)
     return { latencies: latenciesOf(paced.committedAt, receipts.at), paced, measurement: whole }
+  }
+
+  /** Until so many deliveries are recorded and wait. */
+  async untilOwed(deliveries: number): Promise<void> {
+    for (;;) {
+      const [row] = await this.database.query<{ owed: number }>(
+        `select count(*)::int as owed from walhook.deliveries where state = 'pending'`,
+      )
+      if ((row?.owed ?? 0) >= deliveries) return
+      await sleep(200)
+    }
   }
 
   async untilReceived(distinct: number): Promise<Count> {
