@@ -58,6 +58,7 @@ async function makeSubscriptions(stage: Stage, from: number, to: number): Promis
     [stage.urlOf('/ok/'), from, to, TENANTS],
   )
   await stage.database.query('analyze walhook.subscriptions')
+  await stage.readUpTheLog({ tenants: 1 })
 }
 
 async function drained(stage: Stage, label: string, tenants: number): Promise<Measurement> {

@@ -54,6 +54,7 @@ async function makeOld(stage: Stage, count: number, days: number): Promise<void>
   stage.options.progress('vacuum analyze, as autovacuum had time for')
   await stage.database.query('vacuum analyze walhook.deliveries')
   await stage.database.query('vacuum analyze walhook.attempts')
+  await stage.readUpTheLog()
 }
 
 /** Delivered at the first attempt, so many days ago; what is older than thirty is removed. */
