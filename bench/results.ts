@@ -19,6 +19,7 @@ const measurement = z.object({
     receiver: number,
     bench: number,
   }),
+  walBytes: number,
   walhookPeakMiB: number,
   postgresPrivateMiB: number,
   samples: z.array(z.object({ second: number, received: number, walhookMiB: number })).readonly(),

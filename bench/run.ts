@@ -67,6 +67,14 @@ try {
 async function measured({ scenario: names, ...chosen }: Options): Promise<Results> {
   const scenarios: readonly Scenario[] = SCENARIOS.filter(({ name }) => names?.includes(name) ?? true)
   await using server = await openServer(process.env['DATABASE_URL'])
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(
+      signal,
+      () => void Promise.resolve(server[Symbol.asyncDispose]()).finally(() => process.exit(code)),
+    )
   const startedAt = new Date()
   const found: Results = {
     startedAt: startedAt.toISOString(),

@@ -24,6 +24,8 @@ export interface Measurement {
   readonly deliveries: number
   /** Milliseconds of CPU for one delivery; NaN for a process that this machine does not show. */
   readonly cpuMs: Readonly<Record<ProcessName, number>>
+  /** Of the log that the server wrote, all databases and the application's own inserts included. */
+  readonly walBytes: number
   /** The most that any one replica of Walhook had resident at any time. */
   readonly walhookPeakMiB: number
   readonly postgresPrivateMiB: number

@@ -23,4 +23,6 @@ export function answer(answers: Readonly<Record<string, (...details: never[]) =>
     )
   })
   process.on('disconnect', () => process.exit())
+  // From a terminal they come to all of its processes: the benchmark ends first, and this one with it.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
 }

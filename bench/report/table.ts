@@ -5,6 +5,8 @@ import type { Results } from '../results.ts'
 import type { Scenario } from '../scenario.ts'
 import { costRowsOf, rowsOf } from './wording.ts'
 
+const COSTS_SAY =
+  'CPU milliseconds and bytes of log a delivery, and memory at most (of Postgres what is not shared)'
 const FIGURES = ['scenario', 'figure', 'median', 'spread', 'reach', '']
 const COSTS = [
   'scenario',
@@ -18,7 +20,7 @@ export function terminalReport(results: Results, scenarios: readonly Scenario[])
   return [
     ...heading(results),
     drawn(FIGURES, figureRows(results, scenarios)),
-    'CPU milliseconds a delivery, by process, and memory at most (of Postgres what is not shared)',
+    COSTS_SAY,
     drawn(COSTS, costRows(results)),
   ].join('\n')
 }
@@ -29,7 +31,7 @@ export function markdownReport(results: Results, scenarios: readonly Scenario[])
     '',
     ...markdownTable(FIGURES, figureRows(results, scenarios)),
     '',
-    'CPU milliseconds a delivery, by process, and memory at most (of Postgres what is not shared):',
+    `${COSTS_SAY}:`,
     '',
     ...markdownTable(COSTS, costRows(results)),
     '',
@@ -65,10 +67,11 @@ function figureRows(results: Results, scenarios: readonly Scenario[]): string[][
 
 function costRows(results: Results): string[][] {
   return results.scenarios.flatMap((result) =>
-    costRowsOf(result).map(({ label, cpu, walhookMiB, postgresMiB }, index) => [
+    costRowsOf(result).map(({ label, cpu, wal, walhookMiB, postgresMiB }, index) => [
       index === 0 ? result.name : '',
       label,
       ...cpu,
+      wal,
       walhookMiB,
       postgresMiB,
     ]),

@@ -45,6 +45,7 @@ export function rowsOf(scenario: Scenario, result: ScenarioResult): Row[] {
 export function costRowsOf(result: ScenarioResult): {
   readonly label: string
   readonly cpu: readonly string[]
+  readonly wal: string
   readonly walhookMiB: string
   readonly postgresMiB: string
 }[] {
@@ -58,6 +59,7 @@ export function costRowsOf(result: ScenarioResult): {
       cpu: (['postgres', 'walhook', 'application', 'receiver', 'bench'] as const).map((name) =>
         spoken(median(({ cpuMs }) => cpuMs[name])),
       ),
+      wal: spoken(median(({ walBytes }) => walBytes)),
       walhookMiB: spoken(median((one) => one.walhookPeakMiB)),
       postgresMiB: spoken(median((one) => one.postgresPrivateMiB)),
     }

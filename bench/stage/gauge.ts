@@ -12,6 +12,8 @@ export interface Watched {
   readonly application: number
   readonly receiver: number
   readonly received: () => Promise<number>
+  /** Bytes of log that the server has written in its life. */
+  readonly walBytes: () => Promise<number>
 }
 
 const SAMPLE_EVERY_MS = 500
@@ -30,6 +32,7 @@ export async function measure<Result>(
   const startedAt = clock()
   const cpuBefore = cpuOf(watched)
   const machineBefore = machineCpuSeconds()
+  const walBefore = await watched.walBytes()
   const samples: Sample[] = []
   let walhookPeakMiB = 0
   let postgresPrivateMiB = 0
@@ -61,12 +64,14 @@ export async function measure<Result>(
   const machine = (machineCpuSeconds() ?? NaN) - (machineBefore ?? NaN)
   if (!besideOthers) refuseStarved(label, machine, used, seconds)
 
+  const walBytes = ((await watched.walBytes()) - walBefore) / deliveries
   const cpuMs = mapped((name) => (used[name] * 1000) / deliveries)
   const measurement = {
     label,
     seconds,
     deliveries,
     cpuMs,
+    walBytes,
     walhookPeakMiB,
     postgresPrivateMiB,
     samples,

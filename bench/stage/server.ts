@@ -2,6 +2,7 @@
  * The Postgres that is measured on: that of `DATABASE_URL`, or an embedded one that ends with the benchmark. Each round
  * has a database of its own, made here and removed again; what else the server holds is not touched.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../../src/commands/embedded-postgres.ts'
 import { errorCode, errorMessage } from '../../src/lifecycle/errors.ts'
@@ -16,7 +17,7 @@ export interface Server extends AsyncDisposable {
   /** Which plugins the server decodes with. */
   readonly plugins: readonly ('pgoutput' | 'wal2json')[]
   readonly mayCheckpoint: boolean
-  /** A new database; with its slots it is dropped when disposed of. */
+  /** A new database; with its slots it is dropped when disposed of, or else with the server. */
   makeDatabase(): Promise<BenchDatabase>
 }
 
@@ -60,14 +61,22 @@ export async function openServer(databaseUrl: string | undefined): Promise<Serve
     throw new NoFigure(`wal_level is ${about.walLevel} on the server of DATABASE_URL, and has to be logical`)
 
   let databases = 0
+  const open = new Set<BenchDatabase>()
   return {
     description: embedded === undefined ? 'that of DATABASE_URL' : 'embedded, default settings',
     version: about.version,
     postmaster: postmasterOf(about.pid),
     mayCheckpoint: about.mayCheckpoint,
     plugins: await pluginsOf(client),
-    makeDatabase: () => makeDatabase(client, url, `${PREFIX}${process.pid}_${++databases}`),
+    makeDatabase: async () => {
+      const database = await makeDatabase(client, url, `${PREFIX}${process.pid}_${++databases}`, () =>
+        open.delete(database),
+      )
+      open.add(database)
+      return database
+    },
     [Symbol.asyncDispose]: async () => {
+      for (const database of open) await database[Symbol.asyncDispose]()
       await client.end()
       await embedded?.[Symbol.asyncDispose]()
     },
@@ -92,7 +101,12 @@ async function pluginsOf(client: pg.Client): Promise<('pgoutput' | 'wal2json')[]
   return plugins
 }
 
-async function makeDatabase(maintenance: pg.Client, serverUrl: string, name: string): Promise<BenchDatabase> {
+async function makeDatabase(
+  maintenance: pg.Client,
+  serverUrl: string,
+  name: string,
+  onDropped: () => void,
+): Promise<BenchDatabase> {
   await maintenance.query(`create database ${name}`)
   const url = new URL(serverUrl)
   url.pathname = name
@@ -108,12 +122,23 @@ async function makeDatabase(maintenance: pg.Client, serverUrl: string, name: str
       return (await client.query<Row>(text, [...values])).rows
     },
     [Symbol.asyncDispose]: async () => {
+      onDropped()
       await client.end()
+      // A sidecar that was killed may have left its session behind; a slot that nobody reads would hold the log for ever.
       await maintenance.query(
-        `select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = $1 and not active`,
+        `select pg_terminate_backend(active_pid) from pg_replication_slots where database = $1 and active`,
+        [name],
+      )
+      await untilNone(maintenance, `select from pg_replication_slots where database = $1 and active`, name)
+      await maintenance.query(
+        `select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = $1`,
         [name],
       )
       await maintenance.query(`drop database ${name} with (force)`)
     },
   }
+}
+
+async function untilNone(client: pg.Client, query: string, name: string): Promise<void> {
+  while (((await client.query(query, [name])).rowCount ?? 0) > 0) await sleep(50)
 }

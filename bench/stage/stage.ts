@@ -246,6 +246,12 @@ export class Stage implements AsyncDisposable {
       application: this.#application.pid,
       receiver: this.receiver.pid,
       received: async () => (await this.receiver.ask('count')).distinct,
+      walBytes: async () => {
+        const [row] = await this.database.query<{ bytes: number }>(
+          `select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as bytes`,
+        )
+        return row?.bytes ?? NaN
+      },
     }
     const measured = await measure(watched, label, this.options.besideOthers, work)
     this.measurements.push(measured.measurement)
