@@ -62,7 +62,7 @@ export interface DeliveryStageParts {
 }
 
 const MAX_HELD = 10_000
-const MAX_HELD_BYTES = 64 * 1024 * 1024
+const MAX_HELD_BYTES = 32 * 1024 * 1024
 /** Half of a lease: later there would be no time for the attempt. */
 const READ_PLAN_WITHIN_MS = LEASE_MS / 2
 /** An event that is not visible yet is looked for again after this. */

@@ -1,8 +1,16 @@
 #!/usr/bin/env node
 /** The process: arguments in, exit code out, signals to an AbortSignal. The only file that touches `process`. */
-import { runCommandLine } from './commands/command-line.ts'
-import { terminal } from './commands/terminal.ts'
-import { untilSignal } from './lifecycle/shutdown.ts'
+import { keepHeapSmall } from './lifecycle/small-heap.ts'
+
+const [command] = process.argv.slice(2)
+// The rest ends before it matters, and would start later. Before the program is loaded: it would be loaded twice.
+if (command === undefined || ['run', 'dev', 'demo'].includes(command)) keepHeapSmall(process)
+
+const [{ runCommandLine }, { terminal }, { untilSignal }] = await Promise.all([
+  import('./commands/command-line.ts'),
+  import('./commands/terminal.ts'),
+  import('./lifecycle/shutdown.ts'),
+])
 
 const unread = new AbortController()
 process.exitCode = await runCommandLine(process.argv.slice(2), {

@@ -24,7 +24,7 @@ export interface StreamSource {
 }
 
 /** What may wait here, decoded, before the socket is paused; reading goes on at half of it. */
-const HIGH_WATER_BYTES = 16 * 1024 * 1024
+const HIGH_WATER_BYTES = 4 * 1024 * 1024
 /** What a decoded message takes beside its text. */
 const OVERHEAD_BYTES = 1_024
 /** What one iteration yields at most. */
