@@ -12,6 +12,7 @@ const COSTS = [
   'scenario',
   'of it',
   ...PROCESSES.map((name) => `${name}, ms`),
+  'log, bytes',
   'Walhook, MiB',
   'Postgres, MiB',
 ]
@@ -84,7 +85,7 @@ function drawn(head: readonly string[], rows: readonly (readonly string[])[]): s
   return table.toString()
 }
 
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   return [line(head), line(head.map(() => '---')), ...rows.map(line)]
 }

@@ -7,6 +7,7 @@ import { drain } from './drain.ts'
 import { fanOut } from './fan-out.ts'
 import { manySubscriptions } from './many-subscriptions.ts'
 import { oldTables } from './old-tables.ts'
+import { ordered } from './ordered.ts'
 import { outage } from './outage.ts'
 import { payloads } from './payloads.ts'
 import { plugins } from './plugins.ts'
@@ -28,4 +29,5 @@ export const SCENARIOS: readonly Scenario[] = [
   replicas,
   plugins,
   payloads,
+  ordered,
 ]

@@ -1,7 +1,7 @@
 import { scenario } from '../scenario.ts'
 
 const EVENTS = 10_000
-const SUBSCRIPTIONS = 20
+export const SUBSCRIPTIONS = 20
 
 export const fanOut = scenario({
   name: 'fan-out',

@@ -1,8 +1,8 @@
 import { scenario } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
 
-const SMALL = { label: '200 B', bytes: 200, events: 50_000 }
-const MIDDLE = { label: '10 kB', bytes: 10_000, events: 20_000 }
+export const SMALL = { label: '200 B', bytes: 200, events: 50_000 }
+export const MIDDLE = { label: '10 kB', bytes: 10_000, events: 20_000 }
 const LARGE = { label: '1 MB', bytes: 1_000_000, events: 400 }
 
 export const payloads = scenario({
