@@ -1,5 +1,5 @@
 /**
- * Walhook in steps of a millisecond, as far as CPU decides: events wait in the log, deliveries in the tables, and processes
+ * Walhook in steps of ten milliseconds, as far as CPU decides: events wait in the log, deliveries in the tables, and processes
  * share cores. What waits for disks and networks is not in it; it says what can be carried, not how soon one is there.
  */
 import { type CostModel, costOfDelivery } from './cost.ts'
@@ -32,7 +32,7 @@ export interface Outcome {
   readonly utilization: number
 }
 
-const STEP_MS = 1
+const STEP_MS = 10
 /** Postgres works for one sidecar in its sender, in a session that records what is owed, and in one that records outcomes. */
 const SESSIONS_A_SIDECAR = 3
 
