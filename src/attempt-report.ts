@@ -22,7 +22,8 @@ export function reportAttempt(
     if (state === 'delivered' && sinceCommitMs !== undefined) metrics.deliveries.delivered(sinceCommitMs)
     counting.attempted({ subscriptionId, state, durationMs, sinceCommitMs })
   }
-  logger[settlement.state === 'dead' ? 'error' : 'info'](
+  logger.line(
+    settlement.state === 'dead' ? 'error' : 'info',
     {
       delivery_id: settlement.deliveryId,
       event_id: delivery.event.id,

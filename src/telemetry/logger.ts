@@ -7,7 +7,15 @@ import type { LogLevel } from '../config.ts'
 import { excerpt, visible } from '../core/untrusted-text.ts'
 import { errorCode, errorMessage, WalhookError } from '../lifecycle/errors.ts'
 
-export type Logger = PinoLogger
+export type Logger = PinoLogger & {
+  /**
+   * A line like any other, for what is told thousands of times a second: 1.5 µs instead of 4. Its fields go without serializers and
+   * redaction.
+   */
+  readonly line: (level: 'info' | 'error', fields: LineFields, message: string) => void
+}
+
+type LineFields = Readonly<Record<string, string | number | Date | undefined>>
 
 export interface LogDestination {
   write(line: string): void
@@ -17,18 +25,59 @@ export interface LogDestination {
 const LONGEST_MESSAGE = 2_000
 
 export function createLogger(level: LogLevel, destination?: LogDestination): Logger {
+  // Not a write a line: what comes while one is under way goes with the next. pino flushes when the process exits.
+  const stream = destination ?? together(pino.destination({ dest: 1, sync: false }))
   const options = {
     level,
     base: null,
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp: () => `,"time":"${timeText()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: describeError },
-    // One line, whatever stands in it, that a terminal and a viewer only show; and JSON that means the same.
-    hooks: { streamWrite: (line: string) => `${visible(line.trimEnd())}\n` },
+    hooks: { streamWrite: (line: string) => printable(line.trimEnd()) },
     redact: { paths: ['secret', 'token', 'password', 'authorization'], censor: '[redacted]' },
   }
-  // Not a write a line: what comes while one is under way goes with the next. pino flushes when the process exits.
-  return pino(options, destination ?? pino.destination({ dest: 1, sync: false }))
+  const logger = pino(options, stream)
+  return Object.assign(logger, {
+    line: (lineLevel: 'info' | 'error', fields: LineFields, msg: string) => {
+      if (logger.isLevelEnabled(lineLevel))
+        stream.write(printable(JSON.stringify({ level: lineLevel, time: timeText(), ...fields, msg })))
+    },
+  })
+}
+
+/**
+ * Lines that are told without a pause go as one text: pino's destination copies and measures all that it has collected, 16 KiB, for
+ * each text that is added. With this and `line`, an attempt cost 0.074 ms of CPU where it had cost 0.079.
+ */
+function together(stream: LogDestination): LogDestination {
+  let lines: string[] = []
+  const flush = (): void => {
+    const text = lines.join('')
+    lines = []
+    stream.write(text)
+  }
+  return {
+    write: (line) => {
+      if (lines.push(line) === 1) queueMicrotask(flush)
+    },
+  }
+}
+
+/** One line, whatever stands in it, that a terminal and a viewer only show; and JSON that means the same. */
+function printable(line: string): string {
+  return `${visible(line)}\n`
+}
+
+let timeAt = 0
+let timeIso = ''
+
+/** Spelt once a millisecond, however many lines that has. */
+function timeText(): string {
+  const now = Date.now()
+  if (now === timeAt) return timeIso
+  timeAt = now
+  timeIso = new Date(now).toISOString()
+  return timeIso
 }
 
 /**
