@@ -95,6 +95,45 @@ test('a delivery stays as long as its event is kept for another: it is what keep
   ])
 })
 
+test('what has to stay, more of it than is looked at at once, does not keep what comes after it', async ({
+  db,
+  receiver,
+  sidecar,
+}) => {
+  const first = await sidecar()
+  const owed = await subscribe(db, receiver.url('/parked'), { eventTypes: ['no.such'] })
+  const other = await subscribe(db, receiver.url('/delivered'), { eventTypes: ['no.such'] })
+  await db.query('select walhook.pause($1)', [owed.id])
+  await first.stop()
+  // 12,000 events that all came at the same time; the last 2,000 are owed to nobody any more.
+  await db.query(
+    `with event as (
+       insert into walhook.outbox (id, type, payload, created_at)
+       select lpad(to_hex(n), 32, '0')::uuid, 'order.created', '{}', date_trunc('day', now()) - interval '9 days'
+       from generate_series(1, 12000) as n
+       returning id, created_at
+     ),
+     finished as (
+       insert into walhook.deliveries (event_id, subscription_id, state, attempts, created_at, finished_at)
+       select id, $2::uuid, 'delivered', 1, created_at, created_at from event
+     )
+     insert into walhook.deliveries (event_id, subscription_id, next_attempt_at)
+     select id, $1::uuid, created_at from event where id <= lpad(to_hex(10000), 32, '0')::uuid`,
+    [owed.id, other.id],
+  )
+  await auditEverything(db)
+  const second = await sidecar({ WALHOOK_RETENTION: '1d' })
+  expect(await second.logs.waitFor('retention.applied')).toMatchObject({ events: 2000, deliveries: 2000 })
+  expect(
+    await db.query(
+      'select state, count(*)::int as count from walhook.deliveries group by state order by state',
+    ),
+  ).toEqual([
+    { state: 'delivered', count: 10_000 },
+    { state: 'pending', count: 10_000 },
+  ])
+})
+
 test('partitions for the coming days are there before they are needed', async ({ db, sidecar }) => {
   await db.query(`do $$ declare p text; begin
     for p in select inhrelid::regclass::text from pg_inherits where inhparent = 'walhook.attempts'::regclass loop
