@@ -52,7 +52,7 @@ const FAN_OUT = {
           and not e.delayed
           -- Whether it is the first of its key is the claim's to find out.
           and (m.ordering = 'none' or e.key is null)
-          and m.subscription_id <> all ($6::uuid[])
+          and m.subscription_id not in (select unnest($6::uuid[]))
           and row_number() over (order by e.position, m.subscription_id) <= $7::bigint as held
       from event as e
       cross join lateral walhook.matching_subscriptions(e.type, e.tenant, e.payload) as m

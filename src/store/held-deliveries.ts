@@ -109,7 +109,8 @@ const CLAIM = {
           and d.state = 'pending'
           and d.next_attempt_at <= now()
           and (not d.scheduled or d.next_attempt_at <= now() - $3::double precision * interval '1 millisecond')
-          and d.id <> all ($4::bigint[])
+          -- Not "<> all": of a parameter that compares with each in turn, where this looks into a hash table.
+          and d.id not in (select unnest($4::bigint[]))
           -- The first of its key, and none of it in anybody's hands.
           and (d.order_key is null or not exists (
             select
