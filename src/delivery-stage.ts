@@ -143,6 +143,7 @@ export function deliveryStage({
     },
   )
   const attemptPorts = {
+    known: subscriptions.peekYoung.bind(subscriptions),
     load: subscriptions.get.bind(subscriptions),
     ...endpointAccess({
       config,

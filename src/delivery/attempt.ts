@@ -17,6 +17,8 @@ export interface AttemptWatch {
 }
 
 export interface AttemptPorts {
+  /** The subscription, where it was read so lately that an attempt may go by it. */
+  known(subscriptionId: string): Subscription | undefined
   /** The subscription as it is now, or undefined where it was deleted or could not be read in time. */
   load(subscriptionId: string, deadline: number): Promise<Subscription | undefined>
   /** The same, once its endpoint was asked for the consent that it awaits. */
@@ -54,8 +56,9 @@ export async function attempt(
 ): Promise<AttemptOutcome | 'withheld' | undefined> {
   const leaseEndsAt = Math.min(...parcel.map((delivery) => delivery.leaseEndsAt))
   const readBy = leaseEndsAt - LEASE_MARGIN_MS
-  const known = await ports.load(parcel[0].subscriptionId, readBy)
-  // Nearly every subscription waits for no consent, and its attempt for nothing more.
+  const [{ subscriptionId }] = parcel
+  // Nearly every attempt has nothing to wait for before its request.
+  const known = ports.known(subscriptionId) ?? (await ports.load(subscriptionId, readBy))
   const subscription = known?.consent === 'awaited' ? await ports.seekConsent(known, readBy) : known
   if (
     subscription === undefined ||
@@ -74,7 +77,8 @@ export async function attempt(
   }
 
   const wanted = withoutCancelled(parcel, subscription, ports)
-  const fresh = wanted && (await withoutExpired(wanted, subscription, ports))
+  const { ttlMs } = subscription
+  const fresh = wanted && ttlMs !== undefined ? await withoutExpired(wanted, ttlMs, ports) : wanted
   if (fresh === undefined) return undefined
   // What had expired was cancelled in the database, however long that took.
   if (fresh !== wanted && !fitsLease(leaseEndsAt, subscription, ports.now())) {
@@ -171,10 +175,9 @@ function withoutCancelled(
 /** Undefined where nothing is left to be sent. */
 async function withoutExpired(
   parcel: Parcel,
-  { ttlMs }: Subscription,
+  ttlMs: number,
   ports: AttemptPorts,
 ): Promise<Parcel | undefined> {
-  if (ttlMs === undefined) return parcel
   const now = ports.clock()
   const expired = parcel.filter(({ event }) => isExpired(event, ttlMs, now))
   if (expired.length === 0) return parcel

@@ -35,10 +35,9 @@ export class AuthorizedClient {
 
   /** Settles within `timeoutMs`, of which getting a token may take a part; `auth` where there was none to be had. */
   send(request: OutgoingRequest, options: AuthorizedOptions): Promise<WebhookResponse> {
-    const { subscription, ...rest } = options
-    const { access, consent } = subscription
+    const { access, consent } = options.subscription
     return access?.credentials === undefined && consent === 'not_needed'
-      ? this.#ports.send(request, { ...rest, tls: access?.tls })
+      ? this.#ports.send(request, access?.tls === undefined ? options : { ...options, tls: access.tls })
       : this.#sendAuthorized(request, options)
   }
 

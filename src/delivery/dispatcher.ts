@@ -57,7 +57,9 @@ export class Dispatcher {
   readonly #turnedAway = new Set<EndpointQueue>()
   /** Those that wait for a moment, each with what will call it back. */
   readonly #timers = new Map<EndpointQueue, NodeJS.Timeout>()
-  readonly #running = new Set<Promise<void>>()
+  #running = 0
+  /** Called when the last that is running has ended. */
+  #onQuiet: (() => void) | undefined
   #waiting = 0
   #inFlightDeliveries = 0
   #bytes = 0
@@ -71,7 +73,7 @@ export class Dispatcher {
 
   /** Requests. */
   get inFlight(): number {
-    return this.#running.size
+    return this.#running
   }
 
   get waiting(): number {
@@ -174,7 +176,7 @@ export class Dispatcher {
     for (const endpoint of this.#endpoints.values()) this.#giveBackWaiting(endpoint)
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.#round = []
-    await Promise.all(this.#running)
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#onQuiet = resolve))
   }
 
   #endpoint(subscriptionId: string): EndpointQueue {
@@ -268,18 +270,19 @@ export class Dispatcher {
     endpoint.inFlight++
     this.#inFlightDeliveries += parcel.length
     const startedAt = this.#ports.now()
-    const attempted = this.#ports.attempt(parcel).catch((error: unknown) => {
-      // A bug: an attempt tells everything else by its outcome. The deliveries come again when their lease has lapsed.
-      this.#ports.onBug(error, parcel)
-      return undefined
-    })
-    const running: Promise<void> = attempted.then((outcome) => {
-      this.#running.delete(running)
+    this.#running++
+    const ended = (outcome: AttemptOutcome | 'withheld' | undefined): void => {
+      this.#running--
       this.#inFlightDeliveries -= parcel.length
       for (const delivery of parcel) this.#bytes -= sizeInMemory(delivery)
       this.#ended(endpoint, outcome, startedAt)
+      if (this.#running === 0) this.#onQuiet?.()
+    }
+    this.#ports.attempt(parcel).then(ended, (error: unknown) => {
+      // A bug: an attempt tells everything else by its outcome. The deliveries come again when their lease has lapsed.
+      this.#ports.onBug(error, parcel)
+      ended(undefined)
     })
-    this.#running.add(running)
   }
 
   #ended(endpoint: EndpointQueue, outcome: AttemptOutcome | 'withheld' | undefined, startedAt: number): void {

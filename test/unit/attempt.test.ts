@@ -60,6 +60,7 @@ async function attempted(
   }
   let now = options.now ?? 1_000
   const ports: AttemptPorts = {
+    known: () => undefined,
     load: async (id, deadline) => {
       did.loaded.push({ id, deadline })
       return subscription
