@@ -53,6 +53,24 @@ export function toBatch(items: readonly StreamItem[], recorded: RelayPosition): 
   return { rows, position, committedAt, confirmable }
 }
 
+/** The items in their order, in portions of at least so many rows each but the last; no piece is cut. */
+export function* portions(
+  items: readonly StreamItem[],
+  rows: () => number,
+): Generator<readonly StreamItem[]> {
+  let portion: StreamItem[] = []
+  let taken = 0
+  for (const item of items) {
+    portion.push(item)
+    taken += item.kind === 'piece' ? item.rows.length : 0
+    if (taken < rows()) continue
+    yield portion
+    portion = []
+    taken = 0
+  }
+  if (portion.length > 0) yield portion
+}
+
 function newRows(piece: TransactionPiece, position: RelayPosition): RelayRow[] {
   const { commitLsn, committedAt, firstRow, rows } = piece
   const known = recordedRows(position, { commitLsn, firstRow, rowCount: rows.length })

@@ -5,7 +5,7 @@
 import type { StreamItem, TransactionStream } from '../core/committed-transaction.ts'
 import type { RelayPosition } from '../core/relay-position.ts'
 import { type Recorded, recordBatch, type RelayLedger } from './record-batch.ts'
-import { toBatch } from './relay-batch.ts'
+import { portions, toBatch } from './relay-batch.ts'
 
 export interface RelayPorts extends RelayLedger {
   /** Resolves when memory has room for so many deliveries, and in any case soon: an endpoint must not hold up the log. */
@@ -18,6 +18,10 @@ export interface RelayPorts extends RelayLedger {
 const IDLE_POSITION_EVERY_MS = 30_000
 const IDLE_POSITION_EVERY_BYTES = 16n * 1024n * 1024n
 
+/** What of a batch goes into one transaction: events that many subscriptions want would take all of memory at once. */
+const DELIVERIES_AT_ONCE = 1_000
+const FIRST_FAN_OUT = 10
+
 /** Runs until the stream ends, and throws what ended it. `position` is what was recorded before. */
 export async function relay(
   stream: TransactionStream,
@@ -26,23 +30,28 @@ export async function relay(
 ): Promise<void> {
   let recorded = position
   let recordedAt = ports.now()
-  /** Deliveries that an event has come to, in the last batch. */
-  let fanOut = 1
+  /** Deliveries that an event has come to, in the last portion. At first nothing is known. */
+  let fanOut = FIRST_FAN_OUT
+  const rowsAtOnce = (): number => DELIVERIES_AT_ONCE / fanOut
 
   for await (const items of stream) {
-    const batch = toBatch(items, recorded)
-    const isWorthWriting =
-      batch.rows.length > 0 || isUrgent(items) || isStale(recorded, batch.position, ports.now() - recordedAt)
-    if (!isWorthWriting) continue
+    for (const portion of portions(items, rowsAtOnce)) {
+      const batch = toBatch(portion, recorded)
+      const isWorthWriting =
+        batch.rows.length > 0 ||
+        isUrgent(portion) ||
+        isStale(recorded, batch.position, ports.now() - recordedAt)
+      if (!isWorthWriting) continue
 
-    await ports.untilRoom(Math.ceil(batch.rows.length * fanOut))
-    const result = await recordBatch(batch, ports)
-    if (result.events > 0) fanOut = result.deliveries / result.events
-    if (batch.confirmable !== undefined) stream.confirm(batch.confirmable)
-    ports.handOver(result, batch.committedAt)
+      await ports.untilRoom(Math.ceil(batch.rows.length * fanOut))
+      const result = await recordBatch(batch, ports)
+      if (result.events > 0) fanOut = result.deliveries / result.events
+      if (batch.confirmable !== undefined) stream.confirm(batch.confirmable)
+      ports.handOver(result, batch.committedAt)
 
-    recorded = batch.position
-    recordedAt = ports.now()
+      recorded = batch.position
+      recordedAt = ports.now()
+    }
   }
 }
 

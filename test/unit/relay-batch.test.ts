@@ -4,7 +4,7 @@ import type { IdlePosition, TransactionPiece } from '../../src/core/committed-tr
 import type { Lsn } from '../../src/core/lsn.ts'
 import type { LoggedRow } from '../../src/core/logged-row.ts'
 import type { RelayPosition } from '../../src/core/relay-position.ts'
-import { toBatch } from '../../src/relay/relay-batch.ts'
+import { portions, toBatch } from '../../src/relay/relay-batch.ts'
 
 const lsn = (value: number): Lsn => BigInt(value) as Lsn
 const at = (value: number, row = 0): RelayPosition => ({ lsn: lsn(value), row })
@@ -200,4 +200,24 @@ test('a message of no transaction moves the position to its end, confirms nothin
   const expected = { rows: ['100/-1 x'], position: at(100), confirmable: undefined, committedAt: undefined }
   expect(summary([stray], START)).toEqual(expected)
   expect(summary([stray, piece(100, 148, ['a'])], at(100))).toMatchObject({ rows: ['100/0 a'] })
+})
+
+describe('portions', () => {
+  const items = [
+    piece(10, 20, ['a']),
+    { kind: 'idle', lsn: lsn(25), urgent: false } as const,
+    piece(30, 40, ['b', 'c', 'd']),
+    piece(50, 60, ['e']),
+    { kind: 'idle', lsn: lsn(65), urgent: false } as const,
+  ]
+  test.each([
+    [1, [1, 2, 1, 1]],
+    [2, [3, 2]],
+    [100, [5]],
+    [Infinity, [5]],
+  ])('of %d rows leave no item out and cut none', (rows, sizes) => {
+    const all = [...portions(items, () => rows)]
+    expect(all.map(({ length }) => length)).toEqual(sizes)
+    expect(all.flat()).toEqual(items)
+  })
 })
