@@ -5,8 +5,8 @@ import { conclude, type Experiment } from '../experiment.ts'
 import { Scene } from '../scene.ts'
 
 const HEAP_MB = 256
-/** Beside the heap: code, buffers and sockets. */
-const MOST_RSS_MIB = 512
+/** The young, code, buffers and sockets with it. */
+const MOST_RSS_MIB = 320
 const EVENTS = 1_000_000
 const DRAINS_WITHIN_MS = 3_600_000
 
