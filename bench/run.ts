@@ -99,9 +99,14 @@ async function measured({ scenario: names, ...chosen }: Options): Promise<Result
 async function write(found: Results, directory: string): Promise<void> {
   await mkdir(directory, { recursive: true })
   const file = path.join(directory, found.startedAt.slice(0, 19).replaceAll(':', '-'))
-  await writeFile(`${file}.json`, `${JSON.stringify(found, null, 1)}\n`)
+  await writeFile(`${file}.json`, `${JSON.stringify(found, rounded)}\n`)
   await writeFile(`${file}.svg`, chart(found))
   process.stderr.write(`${file}.json and ${file}.svg written\n`)
+}
+
+/** Six digits: more is noise, and makes the file twice as long. */
+function rounded(_: string, value: unknown): unknown {
+  return typeof value === 'number' && Number.isFinite(value) ? Number(value.toPrecision(6)) : value
 }
 
 async function readResults(file: string): Promise<Results> {

@@ -20,6 +20,7 @@ export const oldTables = scenario({
       unit: 'ratio',
       reach: { atMost: 1.2 },
     },
+    removed: { what: 'removed meanwhile', unit: 'count' },
     rateEmpty: { what: 'empty: deliveries', unit: 'per second' },
     rateOld: { what: 'old, nothing to remove: deliveries', unit: 'per second' },
     rateRemoving: { what: 'old, while retention removes as many: deliveries', unit: 'per second' },
@@ -39,6 +40,7 @@ export const oldTables = scenario({
       removing: cpuOf(removing),
       oldOfEmpty: cpuOf(old) / cpuOf(empty),
       removingOfEmpty: cpuOf(removing) / cpuOf(empty),
+      removed: events - (await expired(stage)),
       rateEmpty: empty.perSecond,
       rateOld: old.perSecond,
       rateRemoving: removing.perSecond,
@@ -69,6 +71,13 @@ const MAKE_OLD = `
   )
   insert into walhook.attempts (delivery_id, number, started_at, duration_ms, response_status)
   select id, 1, now(), 3, 204 from old`
+
+async function expired(stage: Stage): Promise<number> {
+  const [row] = await stage.database.query<{ left: number }>(
+    `select count(*)::int as left from walhook.deliveries where finished_at < now() - interval '30 days'`,
+  )
+  return row?.left ?? NaN
+}
 
 async function drained(
   stage: Stage,

@@ -141,13 +141,13 @@ export class Stage implements AsyncDisposable {
 
   /**
    * So that the log of what was just prepared is not decoded in what is measured next: until the slot needs none of it even
-   * for its next start. Wants a subscription to every event.
+   * for its next start. Nothing is removed meanwhile. Wants a subscription to every event.
    */
   async readUpTheLog(shape: EventShape = {}): Promise<void> {
     this.options.progress('reading up the log')
     const [prepared] = await this.database.query<{ lsn: string }>(`select pg_current_wal_lsn()::text as lsn`)
     await this.receiver.ask('begin')
-    await this.startWalhook()
+    await this.startWalhook({ WALHOOK_RETENTION: '3650d' })
     for (let events = 1; ; events++) {
       // With it Postgres notes what runs, which is where a slot may begin anew. By itself it does so every 15 s.
       if (this.server.mayCheckpoint) await this.database.query('checkpoint')
