@@ -12,9 +12,12 @@ export function answerWhatIsNotThere(app: ApiApp): void {
     routes.set(url, route)
   })
   const problemAt = (path: string, asked: string): Problem => {
-    const methods = [...routes.values()].flatMap((route) =>
-      route.pattern.test(path) ? [...route.methods] : [],
-    )
+    // What is spelled out is meant, whatever a parameter would take too.
+    const exact = routes.get(path)
+    const methods =
+      exact === undefined
+        ? [...routes.values()].flatMap((route) => (route.pattern.test(path) ? [...route.methods] : []))
+        : [...exact.methods]
     const allow = METHODS.filter((method) => methods.includes(method)).join(', ')
     // A file that is not there has a route all the same.
     return allow === '' || methods.includes(asked)

@@ -32,9 +32,10 @@ export function takeBodies(app: ApiApp): void {
     },
   )
   app.addHook('preValidation', async (request) => {
-    // What is not sent is as good as an empty object: then a schema says which of its members are missing.
-    if (request.routeOptions.schema?.body !== undefined) request.body ??= {}
-    else if (request.body !== undefined && !isEmptyObject(request.body))
+    // What is not sent is as good as an empty object: then a schema says which of its members are missing. A null was sent.
+    if (request.routeOptions.schema?.body !== undefined) {
+      if (request.body === undefined) request.body = {}
+    } else if (request.body !== undefined && !isEmptyObject(request.body))
       throw new Problem('malformed', 'This route takes no body.', {
         errors: [{ field: 'body', detail: 'is not taken here' }],
       })

@@ -41,7 +41,7 @@ describe.skipIf(chromiumPath === undefined)(`${title}`, () => {
     expect(key).toMatch(/^whk_/)
     await dialog.getByRole('button', { name: 'Done' }).click()
     await page.getByRole('row', { name: /support/ }).waitFor()
-    expect(await page.getByText(key).count()).toBe(0)
+    await page.getByText(key).waitFor({ state: 'detached' })
 
     const support = await visit()
     await signIn(support, key)

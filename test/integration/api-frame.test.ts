@@ -66,11 +66,18 @@ test('what is wrong with a request is told field by field, as a problem', async 
   ])
   await problem(400, 'GET', '/v1/keys?cursor=x')
   await problem(400, 'POST', '/v1/keys', { text: '{', headers: { 'content-type': 'application/json' } })
+  // Nothing is as good as an empty object; null is something else.
+  const id = '01a227b3-a6ed-7a55-84ce-6efb63a95cde'
+  await problem(404, 'POST', `/v1/subscriptions/${id}/pause`)
+  await problem(400, 'POST', `/v1/subscriptions/${id}/pause`, { json: null })
   await problem(415, 'POST', '/v1/keys', { text: 'a=b', headers: { 'content-type': 'text/plain' } })
   await problem(413, 'POST', '/v1/keys', { json: 'x'.repeat(1024 * 1024) })
   await problem(404, 'GET', '/v1/nothing')
   const wrong = await problem(405, 'PATCH', '/v1/keys', { json: {} })
   expect(wrong.headers.get('allow')).toBe('GET, HEAD, POST')
+  // Beside a path with a parameter that would take it too.
+  const spelled = await problem(405, 'PATCH', '/v1/deliveries/resend', { json: {} })
+  expect(spelled.headers.get('allow')).toBe('POST')
 })
 
 test('every answer says which request it is to, and how many are left', async ({ sidecar }) => {
