@@ -11,22 +11,25 @@ export function answerWhatIsNotThere(app: ApiApp): void {
     for (const each of [method].flat()) route.methods.add(each)
     routes.set(url, route)
   })
+  /** Where a path is spelled out, it is meant, whatever a parameter would take too. */
+  const methodsAt = (path: string): ReadonlySet<string> => {
+    const there = [...routes].filter(([, { pattern }]) => pattern.test(path))
+    const meant = routes.has(path) ? there.filter(([url]) => !url.includes(':')) : there
+    return new Set(meant.flatMap(([, { methods }]) => [...methods]))
+  }
   const problemAt = (path: string, asked: string): Problem => {
-    // What is spelled out is meant, whatever a parameter would take too.
-    const exact = routes.get(path)
-    const methods =
-      exact === undefined
-        ? [...routes.values()].flatMap((route) => (route.pattern.test(path) ? [...route.methods] : []))
-        : [...exact.methods]
-    const allow = METHODS.filter((method) => methods.includes(method)).join(', ')
+    const methods = methodsAt(path)
+    const allow = METHODS.filter((method) => methods.has(method)).join(', ')
     // A file that is not there has a route all the same.
-    return allow === '' || methods.includes(asked)
+    return allow === '' || methods.has(asked)
       ? new Problem('not_found', 'There is nothing at this path; /openapi.json says what there is.')
       : new Problem('method_not_allowed', `Here there is only ${allow}.`, { headers: { allow } })
   }
   // Before the body is looked at: what it is does not matter then.
   app.addHook('onRequest', async (request) => {
-    if (request.is404) throw problemAt(pathOf(request.url), request.method)
+    const path = pathOf(request.url)
+    const wasTakenForParameter = request.routeOptions.url?.includes(':') === true && routes.has(path)
+    if (request.is404 || wasTakenForParameter) throw problemAt(path, request.method)
   })
   app.setNotFoundHandler((request) => {
     throw problemAt(pathOf(request.url), request.method)
