@@ -44,7 +44,8 @@ const QUEUE_UP = {
       select d.id, front.holds_until
       from front
       join walhook.deliveries as d on d.id = front.id
-      where d.state = 'pending' and not d.scheduled and d.next_attempt_at <= now()
+      -- Pending, said in a way that finds each by its id: the index of what is pending was read whole for each of 2,000.
+      where d.finished_at is null and not d.scheduled and d.next_attempt_at <= now()
       for no key update of d skip locked
     ),
     queued as (
