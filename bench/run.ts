@@ -78,9 +78,7 @@ async function measured({ scenario: names, ...chosen }: Options): Promise<Result
   const startedAt = new Date()
   const found: Results = {
     startedAt: startedAt.toISOString(),
-    command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(
-      ' ',
-    ),
+    command: spelled(process.argv.slice(2)),
     machine: thisMachine(),
     postgres: { version: server.version, description: server.description, plugins: [...server.plugins] },
     plugin: chosen.plugin,
@@ -102,6 +100,12 @@ async function write(found: Results, directory: string): Promise<void> {
   await writeFile(`${file}.json`, `${JSON.stringify(found, rounded)}\n`)
   await writeFile(`${file}.svg`, chart(found))
   process.stderr.write(`${file}.json and ${file}.svg written\n`)
+}
+
+/** Where the results go is nobody's business but the caller's. */
+function spelled(args: readonly string[]): string {
+  const told = args.filter((arg, index) => arg !== '--output' && args[index - 1] !== '--output')
+  return ['npm run bench', ...(told.length > 0 ? ['--', ...told] : [])].join(' ')
 }
 
 /** Six digits: more is noise, and makes the file twice as long. */

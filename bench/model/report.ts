@@ -97,7 +97,7 @@ function siteTable(model: CostModel): string {
         `${spoken(most)}/s`,
         `${spoken(sustained)}/s`,
         `${spoken((sustained * walBytes) / 1e6)} MB/s`,
-        `${spoken(catchUpMinutes(model, site, load))} min`,
+        catchUp(model, site, load),
       ]
     }),
   )
@@ -114,15 +114,17 @@ function siteTable(model: CostModel): string {
   )
 }
 
-/** The shortest whole tenth of a minute after which nothing waits any more. */
-function catchUpMinutes(model: CostModel, site: Site, load: Load): number {
-  let [low, high] = [0, 120]
+const PATIENCE_MINUTES = 120
+
+/** To a tenth of a minute, the shortest time after which nothing waits any more. */
+function catchUp(model: CostModel, site: Site, load: Load): string {
+  let [low, high] = [0, PATIENCE_MINUTES]
   while (high - low > 0.1) {
     const middle = (low + high) / 2
     if (simulate(model, site, load, middle * 60).seconds === undefined) low = middle
     else high = middle
   }
-  return high
+  return high === PATIENCE_MINUTES ? 'more than 2 h' : `${spoken(high)} min`
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

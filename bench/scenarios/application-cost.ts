@@ -5,7 +5,7 @@ import type { Stage } from '../stage/stage.ts'
 
 const PER_SECOND = 200
 const SECONDS = 8
-const TURNS = 3
+const TURNS = 2
 const LOOK_EVERY_MS = 10
 
 export const applicationCost = scenario({
@@ -35,10 +35,8 @@ export const applicationCost = scenario({
         return { deliveries: paced.committedAt.size, result: paced }
       })
       without.push(percentile([...alone.result.statementMs], 0.5))
-      await stage.receiver.ask('begin')
-      await stage.startWalhook()
       // What it missed meanwhile is delivered before anything is measured.
-      await stage.untilReceived(alone.result.committedAt.size)
+      await stage.drain('what it missed', alone.result.committedAt.size, () => stage.startWalhook())
       const looking = lookForLocks(stage, locks)
       const { paced } = await stage.steady('with Walhook', PER_SECOND, seconds)
       await looking.end()

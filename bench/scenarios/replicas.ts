@@ -1,7 +1,10 @@
+import type { Measurement } from '../figures/measurement.ts'
 import { scenario } from '../scenario.ts'
+import { untilOwed } from '../stage/receipts.ts'
 import type { Stage } from '../stage/stage.ts'
 
 const EVENTS = 100_000
+const WARM_UP = 30_000
 const ENDPOINTS = 8
 
 interface Drained {
@@ -37,16 +40,24 @@ export const replicas = scenario({
   },
 })
 
-/** All processes stand ready, and then there is something for all of them: what waits is claimed by any. */
+/** All processes stand ready and warm, and then there is something for all of them: what waits is claimed by any. */
 async function drained(stage: Stage, processes: number): Promise<Drained> {
-  const events = stage.scaled(EVENTS, 500)
   await Promise.all(Array.from({ length: processes }, () => stage.startWalhook()))
-  await stage.database.query('select walhook.pause(id) from walhook.subscriptions')
-  await stage.commit(events, { types: ENDPOINTS })
-  await stage.untilOwed(events)
-  const { perSecond, cpuMs } = await stage.drain(`${processes} of Walhook`, events, () =>
-    stage.database.query('select walhook.resume(id) from walhook.subscriptions'),
-  )
+  await drainWaiting(stage, 'warming up', stage.scaled(WARM_UP, 500))
+  const { perSecond, cpuMs } = await drainWaiting(stage, `${processes} of Walhook`, stage.scaled(EVENTS, 500))
   await stage.stopWalhook()
   return { perSecond, cpuMs: cpuMs.walhook + cpuMs.postgres }
+}
+
+async function drainWaiting(
+  stage: Stage,
+  label: string,
+  events: number,
+): Promise<Measurement & { readonly perSecond: number }> {
+  await stage.database.query('select walhook.pause(id) from walhook.subscriptions')
+  await stage.commit(events, { types: ENDPOINTS })
+  await untilOwed(stage.database, events)
+  return stage.drain(label, events, () =>
+    stage.database.query('select walhook.resume(id) from walhook.subscriptions'),
+  )
 }

@@ -13,6 +13,7 @@ import type { PosterAnswers } from '../load/poster.ts'
 import type { Count, ReceiverAnswers } from '../load/receiver.ts'
 import { Child } from './child.ts'
 import { measure } from './gauge.ts'
+import { untilReceived, untilRecorded } from './receipts.ts'
 import type { BenchDatabase, Server } from './server.ts'
 import { Sidecar } from './sidecar.ts'
 
@@ -35,23 +36,6 @@ export interface Subscription {
 const AT_ONCE = 64
 /** An application that committed less of its rate than this was starved, and what was measured is another rate. */
 const LEAST_OF_RATE = 0.97
-/** Outcomes are recorded within milliseconds; when no more are, those that are missing were not. */
-const UNRECORDED_AFTER_MS = 5_000
-const STUCK_AFTER_MS = 90_000
-
-const RECORDED = `
-  with ended as (
-    select d.id
-    from walhook.deliveries as d
-    join walhook.subscriptions as s on s.id = d.subscription_id
-    where d.finished_at >= $1::timestamptz and d.state = 'delivered' and s.url like '%/ok/%'
-  )
-  select
-    (select count(*) from ended)::int as delivered,
-    count(*)::int as accepted
-  from walhook.attempts as a
-  join ended on ended.id = a.delivery_id
-  where a.response_status between 200 and 299`
 
 export class Stage implements AsyncDisposable {
   readonly server: Server
@@ -223,7 +207,7 @@ export class Stage implements AsyncDisposable {
         begunAt = clock()
       },
     )
-    await this.assertRecorded()
+    await untilRecorded(this.database, this.#begunAt, this.receiver)
     return { ...measurement, perSecond: (deliveries * 1000) / (count.lastAt - begunAt) }
   }
 
@@ -275,62 +259,16 @@ export class Stage implements AsyncDisposable {
       await this.untilReceived(meant)
       return { deliveries: meant, result: { paced, receipts: await this.receiver.ask('receipts') } }
     })
+    await untilRecorded(this.database, this.#begunAt, this.receiver)
     const { paced, receipts } = result
     const whole = { ...measurement, latencies: latenciesOverTime(paced.committedAt, receipts.at) }
     this.measurements.splice(this.measurements.indexOf(measurement), 1, whole)
     return { latencies: latenciesOf(paced.committedAt, receipts.at), paced, measurement: whole }
   }
 
-  /** Until so many deliveries are recorded and wait. */
-  async untilOwed(deliveries: number): Promise<void> {
-    for (;;) {
-      const [row] = await this.database.query<{ owed: number }>(
-        `select count(*)::int as owed from walhook.deliveries where state = 'pending'`,
-      )
-      if ((row?.owed ?? 0) >= deliveries) return
-      await sleep(200)
-    }
-  }
-
-  async untilReceived(distinct: number): Promise<Count> {
-    let last = -1
-    let movedAt = performance.now()
-    for (;;) {
-      const count = await this.receiver.ask('count')
-      if (count.distinct >= distinct) return count
-      if (count.distinct !== last) {
-        last = count.distinct
-        movedAt = performance.now()
-        this.options.progress(`received ${last} of ${distinct}`)
-      } else if (performance.now() - movedAt > STUCK_AFTER_MS) {
-        throw new NoFigure(
-          `nothing came for ${STUCK_AFTER_MS / 1000} s, and only ${last} of ${distinct} had come`,
-        )
-      }
-      await sleep(100)
-    }
-  }
-
-  /** A run whose receiver counted other than what was recorded since it was asked to begin measured something else. */
-  async assertRecorded(): Promise<void> {
-    let last = NaN
-    let movedAt = performance.now()
-    for (;;) {
-      const { distinct, requests } = await this.receiver.ask('count')
-      const [recorded] = await this.database.query<{ delivered: number; accepted: number }>(RECORDED, [
-        this.#begunAt,
-      ])
-      if (recorded?.delivered === distinct && recorded.accepted === requests) return
-      if (recorded !== undefined && recorded.accepted !== last) {
-        last = recorded.accepted
-        movedAt = performance.now()
-      } else if (performance.now() - movedAt > UNRECORDED_AFTER_MS) {
-        throw new NoFigure(
-          `the endpoints accepted ${distinct} events in ${requests} requests, and recorded are ${recorded?.delivered} in ${recorded?.accepted}`,
-        )
-      }
-      await sleep(100)
-    }
+  /** Until endpoints have got so many events, each endpoint's counted for itself. */
+  untilReceived(distinct: number): Promise<Count> {
+    return untilReceived(this.receiver, distinct, this.options.progress)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
