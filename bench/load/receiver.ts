@@ -12,8 +12,6 @@ export interface Count {
   readonly distinct: number
   readonly firstAt: number
   readonly lastAt: number
-  /** The most requests that one endpoint had under way at once, since it was last asked to begin. */
-  readonly mostAtOnce: number
 }
 
 /** What came since it was asked to begin. */
@@ -37,20 +35,8 @@ class Arrivals {
   distinct = 0
   firstAt = NaN
   lastAt = NaN
-  mostAtOnce = 0
   readonly at = new Map<string, number>()
   readonly #seen = new Map<string, Set<string>>()
-  readonly #underWay = new Map<string, number>()
-
-  begin(path: string): void {
-    const now = (this.#underWay.get(path) ?? 0) + 1
-    this.#underWay.set(path, now)
-    if (now > this.mostAtOnce) this.mostAtOnce = now
-  }
-
-  end(path: string): void {
-    this.#underWay.set(path, (this.#underWay.get(path) ?? 1) - 1)
-  }
 
   add(path: string, id: string): void {
     this.requests++
@@ -65,8 +51,8 @@ class Arrivals {
   }
 
   count(): Count {
-    const { requests, distinct, firstAt, lastAt, mostAtOnce } = this
-    return { requests, distinct, firstAt, lastAt, mostAtOnce }
+    const { requests, distinct, firstAt, lastAt } = this
+    return { requests, distinct, firstAt, lastAt }
   }
 }
 
@@ -75,8 +61,6 @@ let arrivals = new Arrivals()
 function receive(request: IncomingMessage, response: ServerResponse): void {
   const path = request.url ?? ''
   const counted = arrivals
-  counted.begin(path)
-  response.on('close', () => counted.end(path))
   request.resume()
   request.on('end', () => {
     if (path === '/hang') return

@@ -15,7 +15,7 @@ interface Line {
 export function chart(results: Results): string {
   const panels = results.scenarios.flatMap(({ name, measurements }) =>
     (measurements.at(-1) ?? [])
-      .filter(({ samples }) => samples.length > 3)
+      .filter(({ samples }) => samples.length > 3 && samples.some(({ walhookMiB }) => walhookMiB > 0))
       .map((measurement) => panel(`${name}: ${measurement.label}`, measurement)),
   )
   const rows = Math.ceil(panels.length / COLUMNS)

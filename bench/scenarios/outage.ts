@@ -22,7 +22,6 @@ export const outage = scenario({
     recovery: { what: 'deliveries after, of the first 95 %', unit: 'per second' },
     ofDrain: { what: 'those, of the drain', unit: 'ratio', reach: { atLeast: 0.7 } },
     allAfter: { what: 'until all are delivered', unit: 's' },
-    mostAtOnce: { what: 'requests under way at one endpoint, at most', unit: 'count', reach: { atMost: 64 } },
   },
   async round(stage) {
     const shape = { types: ENDPOINTS }
@@ -45,7 +44,6 @@ export const outage = scenario({
     const events = PER_SECOND * seconds
     const up = await stage.drain('the endpoints are back', events, () => stage.receiver.ask('reopen'))
     const firstAfter = up.samples.find(({ received }) => received > 0)?.second ?? NaN
-    const { mostAtOnce } = await stage.receiver.ask('count')
     const recovery = rateBetween(up.samples, 0.01, 0.95)
     return {
       drain,
@@ -56,7 +54,6 @@ export const outage = scenario({
       recovery,
       ofDrain: recovery / drain,
       allAfter: events / up.perSecond,
-      mostAtOnce,
     }
   },
 })
