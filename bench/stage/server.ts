@@ -30,9 +30,10 @@ export interface BenchDatabase extends AsyncDisposable {
 const PREFIX = 'walhook_bench_'
 
 export async function openServer(databaseUrl: string | undefined): Promise<Server> {
-  const embedded = databaseUrl === undefined ? await startEmbeddedPostgres() : undefined
+  await using stack = new AsyncDisposableStack()
+  const embedded = databaseUrl === undefined ? stack.use(await startEmbeddedPostgres()) : undefined
   const url = databaseUrl ?? embedded?.url ?? ''
-  const client = new pg.Client(url)
+  const client = stack.adopt(new pg.Client(url), (opened) => opened.end())
   try {
     await client.connect()
   } catch (error) {
@@ -49,8 +50,12 @@ export async function openServer(databaseUrl: string | undefined): Promise<Serve
       walLevel: string
     }>(
       `select pg_backend_pid() as pid, current_setting('server_version') as version, current_setting('wal_level') as "walLevel",
-              rolcreatedb or rolsuper as "mayCreate", pg_has_role(oid, 'pg_checkpoint', 'member') as "mayCheckpoint"
-       from pg_roles where rolname = current_user`,
+              rolcreatedb or rolsuper as "mayCreate",
+              -- A role of its own since Postgres 15.
+              rolsuper or exists (
+                select from pg_roles as r where r.rolname = 'pg_checkpoint' and pg_has_role(me.oid, r.oid, 'member')
+              ) as "mayCheckpoint"
+       from pg_roles as me where rolname = current_user`,
     )
   ).rows
   if (about?.mayCreate !== true)
@@ -62,12 +67,14 @@ export async function openServer(databaseUrl: string | undefined): Promise<Serve
 
   let databases = 0
   const open = new Set<BenchDatabase>()
+  const plugins = await pluginsOf(client)
+  const opened = stack.move()
   return {
     description: embedded === undefined ? 'that of DATABASE_URL' : 'embedded, default settings',
     version: about.version,
     postmaster: postmasterOf(about.pid),
     mayCheckpoint: about.mayCheckpoint,
-    plugins: await pluginsOf(client),
+    plugins,
     makeDatabase: async () => {
       const database = await makeDatabase(client, url, `${PREFIX}${process.pid}_${++databases}`, () =>
         open.delete(database),
@@ -77,8 +84,7 @@ export async function openServer(databaseUrl: string | undefined): Promise<Serve
     },
     [Symbol.asyncDispose]: async () => {
       for (const database of open) await database[Symbol.asyncDispose]()
-      await client.end()
-      await embedded?.[Symbol.asyncDispose]()
+      await opened.disposeAsync()
     },
   }
 }

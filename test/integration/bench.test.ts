@@ -122,6 +122,26 @@ test('a database that cannot be reached is told, with what to do', async () => {
   )
 })
 
+test('a login that may not create databases is told, with what to do, and nothing waits for it', async ({
+  db,
+}) => {
+  const url = new URL(db.url)
+  const name = `bench_${process.pid}`
+  url.username = name
+  url.password = name
+  await db.query(`create role ${name} login password '${name}'`)
+  try {
+    const { code, stderr } = await bench(url.href, SMALL)
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(
+      /^no figure: the login of DATABASE_URL may not create databases, .*: ALTER ROLE … CREATEDB/,
+    )
+  } finally {
+    await db.query(`drop role ${name}`)
+  }
+})
+
 /** A scenario, a rate or a share that is none is refused before anything starts. */
 test.for([
   ['--scenario', 'drian', 'Allowed choices are drain'],
