@@ -1,4 +1,5 @@
 /** What a run found, as it is written to a file and read again. */
+import { readFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { z } from 'zod'
 
@@ -49,6 +50,11 @@ export const results = z.object({
 
 export type Results = z.output<typeof results>
 export type ScenarioResult = z.output<typeof scenarioResult>
+
+/** Of a file that a run wrote. */
+export async function readResults(file: string | URL): Promise<Results> {
+  return results.parse(JSON.parse(await readFile(file, 'utf8')))
+}
 
 export function thisMachine(): Results['machine'] {
   const [first] = cpus()

@@ -2,14 +2,14 @@
  * `npm run bench`: from COMMIT to a delivered, recorded webhook, by scenario, each figure beside what it is measured
  * against, from one run on one machine with real processes. `--help` says what there is.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { NoFigure } from './figures/no-figure.ts'
+import { orSayWhy } from './figures/no-figure.ts'
 import { playAll } from './play.ts'
 import { chart } from './report/chart.ts'
 import { markdownReport, terminalReport } from './report/table.ts'
-import { type Results, results, thisMachine } from './results.ts'
+import { readResults, type Results, thisMachine } from './results.ts'
 import type { Scenario } from './scenario.ts'
 import { SCENARIOS } from './scenarios/all.ts'
 import { openServer } from './stage/server.ts'
@@ -50,7 +50,7 @@ const command = new Command('npm run bench --')
 
 const options = command.parse().opts<Options>()
 
-try {
+await orSayWhy(async () => {
   const found = options.from === undefined ? await measured(options) : await readResults(options.from)
   if (options.json) console.log(JSON.stringify(found))
   else if (options.markdown) console.log(markdownReport(found, SCENARIOS))
@@ -58,11 +58,7 @@ try {
   const without = found.scenarios.filter(({ noFigure }) => noFigure !== undefined)
   for (const { name, noFigure } of without) process.stderr.write(`${name}: no figure: ${noFigure}\n`)
   if (without.length > 0) process.exitCode = 1
-} catch (error) {
-  if (!(error instanceof NoFigure)) throw error
-  process.stderr.write(`no figure: ${error.message}\n`)
-  process.exitCode = 1
-}
+})
 
 async function measured({ scenario: names, ...chosen }: Options): Promise<Results> {
   const scenarios: readonly Scenario[] = SCENARIOS.filter(({ name }) => names?.includes(name) ?? true)
@@ -111,10 +107,6 @@ function spelled(args: readonly string[]): string {
 /** Six digits: more is noise, and makes the file twice as long. */
 function rounded(_: string, value: unknown): unknown {
   return typeof value === 'number' && Number.isFinite(value) ? Number(value.toPrecision(6)) : value
-}
-
-async function readResults(file: string): Promise<Results> {
-  return results.parse(JSON.parse(await readFile(file, 'utf8')))
 }
 
 function progressOf(startedAt: Date): (text: string) => void {

@@ -33,6 +33,11 @@ export interface Measurement {
   readonly latencies: readonly LatencySample[]
 }
 
+/** What Walhook costs, a delivery: its own milliseconds of CPU and those of Postgres. */
+export function cpuOf({ cpuMs }: Pick<Measurement, 'cpuMs'>): number {
+  return cpuMs.walhook + cpuMs.postgres
+}
+
 /** Different events a second between two shares of a measurement: 0 and 1 are all of it. */
 export function rateBetween(samples: readonly Sample[], from: number, to: number): number {
   const last = samples.at(-1)?.received ?? NaN

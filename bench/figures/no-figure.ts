@@ -5,3 +5,14 @@ export class NoFigure extends Error {
     this.name = 'NoFigure'
   }
 }
+
+/** A program's work. Where there is no figure, it says why, and the program ends with 1. */
+export async function orSayWhy(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof NoFigure)) throw error
+    process.stderr.write(`no figure: ${error.message}\n`)
+    process.exitCode = 1
+  }
+}

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { answer, clock } from './answering.ts'
 
+/** What came since it was asked to begin. */
 export interface Count {
   readonly requests: number
   /** Different events, each endpoint's counted for itself. */
@@ -14,18 +15,12 @@ export interface Count {
   readonly lastAt: number
 }
 
-/** What came since it was asked to begin. */
-export interface Receipts {
-  /** Unix milliseconds of an event's first arrival, by its id; where several endpoints got it, that of the last to. */
-  readonly at: ReadonlyMap<string, number>
-  readonly count: Count
-}
-
 export type ReceiverAnswers = {
   port: number
   begin: undefined
   count: Count
-  receipts: Receipts
+  /** Unix milliseconds of an event's first arrival, by its id; where several endpoints got it, that of the last to. */
+  receivedAt: ReadonlyMap<string, number>
   close: undefined
   reopen: undefined
 }
@@ -89,7 +84,7 @@ answer({
   port: () => port,
   begin: () => void (arrivals = new Arrivals()),
   count: () => arrivals.count(),
-  receipts: (): Receipts => ({ at: arrivals.at, count: arrivals.count() }),
+  receivedAt: () => arrivals.at,
   close: () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve())

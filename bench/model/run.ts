@@ -2,9 +2,9 @@
  * `npm run bench:model -- results.json`: what a delivery costs by that run, how far a simulation with these costs is from
  * what was measured, and what it says of other machines.
  */
-import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import { results } from '../results.ts'
+import { orSayWhy } from '../figures/no-figure.ts'
+import { readResults } from '../results.ts'
 import { modelReports } from './report.ts'
 
 const [file = ''] = new Command('npm run bench:model --')
@@ -12,5 +12,7 @@ const [file = ''] = new Command('npm run bench:model --')
   .argument('<results>', 'the JSON file that the run wrote')
   .parse().args
 
-const { costs, check, sites } = modelReports(results.parse(JSON.parse(await readFile(file, 'utf8'))))
-console.log([costs, check, sites].join('\n\n'))
+await orSayWhy(async () => {
+  const { costs, check, sites } = modelReports(await readResults(file))
+  console.log([costs, check, sites].join('\n\n'))
+})

@@ -1,6 +1,5 @@
 /** The runs whose figures the documents hold. */
-import { readFile } from 'node:fs/promises'
-import { type Results, results } from '../results.ts'
+import { readResults } from '../results.ts'
 import type { Published } from './blocks.ts'
 
 export const PUBLISHED = {
@@ -9,6 +8,5 @@ export const PUBLISHED = {
 }
 
 export async function readPublished(): Promise<Published> {
-  const read = async (file: URL): Promise<Results> => results.parse(JSON.parse(await readFile(file, 'utf8')))
-  return { whole: await read(PUBLISHED.whole), plugins: await read(PUBLISHED.plugins) }
+  return { whole: await readResults(PUBLISHED.whole), plugins: await readResults(PUBLISHED.plugins) }
 }

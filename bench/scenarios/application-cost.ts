@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { percentile, spreadOf } from '../figures/statistics.ts'
 import { scenario } from '../scenario.ts'
+import { whileLooking } from '../stage/looking.ts'
 import type { Stage } from '../stage/stage.ts'
 
 const PER_SECOND = 200
@@ -37,9 +37,13 @@ export const applicationCost = scenario({
       without.push(percentile([...alone.result.statementMs], 0.5))
       // What it missed meanwhile is delivered before anything is measured.
       await stage.drain('what it missed', alone.result.committedAt.size, () => stage.startWalhook())
-      const looking = lookForLocks(stage, locks)
-      const { paced } = await stage.steady('with Walhook', PER_SECOND, seconds)
-      await looking.end()
+      const look = async (): Promise<void> => {
+        locks.looks++
+        if (await waitsForLock(stage)) locks.waits++
+      }
+      const { paced } = await whileLooking(LOOK_EVERY_MS, look, () =>
+        stage.steady('with Walhook', PER_SECOND, seconds),
+      )
       beside.push(percentile([...paced.statementMs], 0.5))
       await stage.stopWalhook()
     }
@@ -48,23 +52,11 @@ export const applicationCost = scenario({
   },
 })
 
-function lookForLocks(stage: Stage, found: { waits: number; looks: number }): { end: () => Promise<void> } {
-  const ended = new AbortController()
-  const looking = (async () => {
-    while (!ended.signal.aborted) {
-      const [row] = await stage.database.query<{ waiting: number }>(
-        `select count(*)::int as waiting from pg_stat_activity
-         where datname = current_database() and application_name = 'bench application' and wait_event_type = 'Lock'`,
-      )
-      found.looks++
-      if ((row?.waiting ?? 0) > 0) found.waits++
-      await sleep(LOOK_EVERY_MS)
-    }
-  })()
-  return {
-    end: () => {
-      ended.abort()
-      return looking
-    },
-  }
+/** Whether any of the application's sessions waits for a lock. */
+async function waitsForLock(stage: Stage): Promise<boolean> {
+  const [row] = await stage.database.query<{ waiting: number }>(
+    `select count(*)::int as waiting from pg_stat_activity
+     where datname = current_database() and application_name = 'bench application' and wait_event_type = 'Lock'`,
+  )
+  return (row?.waiting ?? 0) > 0
 }

@@ -16,9 +16,7 @@ export const fanOut = scenario({
     const events = stage.scaled(EVENTS, 50)
     await stage.subscribe({ types: ['bench.event'] })
     const ofOne = (events * SUBSCRIPTIONS) / 2
-    await stage.commit(ofOne)
-    const single = await stage.drain('one subscription', ofOne, () => stage.startWalhook())
-    await stage.stopWalhook()
+    const single = await stage.commitAndDrain('one subscription', ofOne)
     for (let n = 0; n < SUBSCRIPTIONS; n++) await stage.subscribe({ path: `/ok/${n}`, types: ['bench.e0'] })
     await stage.commit(events, { types: 1 })
     const fanned = await stage.drain('fan-out', events * SUBSCRIPTIONS, () => stage.startWalhook())

@@ -1,4 +1,4 @@
-import type { Measurement } from '../figures/measurement.ts'
+import { cpuOf } from '../figures/measurement.ts'
 import { scenario } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
 
@@ -22,18 +22,18 @@ export const manySubscriptions = scenario({
     walhook: { what: "Walhook's memory at most", unit: 'MiB', reach: { atMost: 300 } },
   },
   async round(stage) {
+    const events = stage.scaled(EVENTS, 200)
     await makeSubscriptions(stage, 0, FEW)
-    const few = await drained(stage, '10 subscriptions', FEW)
+    const few = await stage.commitAndDrain('10 subscriptions', events, { tenants: FEW })
     await makeSubscriptions(stage, FEW, SOME)
-    const some = await drained(stage, '1,000 subscriptions', FEW)
+    const some = await stage.commitAndDrain('1,000 subscriptions', events, { tenants: FEW })
     const many = stage.scaled(MANY, SOME + 1)
     await makeSubscriptions(stage, SOME, many)
-    const most = await drained(stage, `${many.toLocaleString('en')} subscriptions`, FEW)
-    const spread = await drained(
-      stage,
-      `${many.toLocaleString('en')} subscriptions, all tenants`,
-      Math.min(many, TENANTS),
-    )
+    const name = `${many.toLocaleString('en')} subscriptions`
+    const most = await stage.commitAndDrain(name, events, { tenants: FEW })
+    const spread = await stage.commitAndDrain(`${name}, all tenants`, events, {
+      tenants: Math.min(many, TENANTS),
+    })
     return {
       few: cpuOf(few),
       some: cpuOf(some),
@@ -59,16 +59,4 @@ async function makeSubscriptions(stage: Stage, from: number, to: number): Promis
   )
   await stage.database.query('analyze walhook.subscriptions')
   await stage.readUpTheLog({ tenants: 1 })
-}
-
-async function drained(stage: Stage, label: string, tenants: number): Promise<Measurement> {
-  const events = stage.scaled(EVENTS, 200)
-  await stage.commit(events, { tenants })
-  const measured = await stage.drain(label, events, () => stage.startWalhook())
-  await stage.stopWalhook()
-  return measured
-}
-
-function cpuOf({ cpuMs }: Measurement): number {
-  return cpuMs.walhook + cpuMs.postgres
 }

@@ -1,4 +1,4 @@
-import type { Measurement } from '../figures/measurement.ts'
+import { cpuOf } from '../figures/measurement.ts'
 import { scenario } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
 
@@ -28,12 +28,12 @@ export const oldTables = scenario({
   async round(stage) {
     await stage.subscribe()
     const events = stage.scaled(EVENTS, 500)
-    const empty = await drained(stage, 'empty tables', events)
+    const empty = await stage.commitAndDrain('empty tables', events)
     const count = stage.scaled(OLD, 1_000)
     await makeOld(stage, count, 29)
-    const old = await drained(stage, `${count.toLocaleString('en')} old deliveries`, events)
+    const old = await stage.commitAndDrain(`${count.toLocaleString('en')} old deliveries`, events)
     await makeOld(stage, events, 31)
-    const removing = await drained(stage, 'while retention removes', events)
+    const removing = await stage.commitAndDrain('while retention removes', events)
     return {
       empty: cpuOf(empty),
       old: cpuOf(old),
@@ -77,19 +77,4 @@ async function expired(stage: Stage): Promise<number> {
     `select count(*)::int as left from walhook.deliveries where finished_at < now() - interval '30 days'`,
   )
   return row?.left ?? NaN
-}
-
-async function drained(
-  stage: Stage,
-  label: string,
-  events: number,
-): Promise<Measurement & { readonly perSecond: number }> {
-  await stage.commit(events)
-  const measured = await stage.drain(label, events, () => stage.startWalhook())
-  await stage.stopWalhook()
-  return measured
-}
-
-function cpuOf({ cpuMs }: Measurement): number {
-  return cpuMs.walhook + cpuMs.postgres
 }

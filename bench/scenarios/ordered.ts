@@ -17,8 +17,9 @@ export const ordered = scenario({
   },
   async round(stage) {
     await stage.subscribe()
-    const unordered = await drained(stage, 'unordered', stage.scaled(EVENTS, 500), KEYS)
-    const keys = await inOrder(stage, `${KEYS} keys`, stage.scaled(EVENTS, 500), KEYS)
+    const events = stage.scaled(EVENTS, 500)
+    const { perSecond: unordered } = await stage.commitAndDrain('unordered', events, { keys: KEYS })
+    const keys = await inOrder(stage, `${KEYS} keys`, events, KEYS)
     const oneKey = await inOrder(stage, 'one key', stage.scaled(OF_ONE_KEY, 50), 1)
     return { unordered, keys, ofUnordered: keys / unordered, oneKey }
   },
@@ -28,12 +29,7 @@ export const ordered = scenario({
 async function inOrder(stage: Stage, label: string, events: number, keys: number): Promise<number> {
   await using own = await Stage.open(stage.server, stage.options)
   await own.subscribe({ ordering: 'key' })
-  const perSecond = await drained(own, label, events, keys)
+  const { perSecond } = await own.commitAndDrain(label, events, { keys })
   stage.measurements.push(...own.measurements)
   return perSecond
-}
-
-async function drained(stage: Stage, label: string, events: number, keys: number): Promise<number> {
-  await stage.commit(events, { keys })
-  return (await stage.drain(label, events, () => stage.startWalhook())).perSecond
 }

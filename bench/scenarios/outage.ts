@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { rateBetween } from '../figures/measurement.ts'
 import { scenario } from '../scenario.ts'
+import { whileLooking } from '../stage/looking.ts'
 import type { Stage } from '../stage/stage.ts'
 
 const ENDPOINTS = 10
@@ -33,12 +33,16 @@ export const outage = scenario({
 
     await stage.receiver.ask('close')
     const seconds = stage.scaled(SECONDS, 5)
-    const watch = watchConfirmed(stage)
-    const down = await stage.measure('every endpoint down', async () => {
-      const paced = await stage.pace(PER_SECOND, seconds, shape)
-      return { deliveries: paced.committedAt.size, result: undefined }
-    })
-    const unconfirmed = await watch.end()
+    let unconfirmed = 0
+    const look = async (): Promise<void> => {
+      unconfirmed = Math.max(unconfirmed, await unconfirmedBytes(stage))
+    }
+    const down = await whileLooking(1_000, look, () =>
+      stage.measure('every endpoint down', async () => {
+        const paced = await stage.pace(PER_SECOND, seconds, shape)
+        return { deliveries: paced.committedAt.size, result: undefined }
+      }),
+    )
     const lag = await longestLag(stage)
 
     const events = PER_SECOND * seconds
@@ -59,26 +63,12 @@ export const outage = scenario({
 })
 
 /** Bytes of the log that are written and not confirmed; what Walhook itself writes among them. */
-function watchConfirmed(stage: Stage): { end: () => Promise<number> } {
-  const ended = new AbortController()
-  const looking = (async () => {
-    let most = 0
-    while (!ended.signal.aborted) {
-      const [row] = await stage.database.query<{ bytes: number }>(
-        `select pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 as bytes
-         from pg_replication_slots where database = current_database()`,
-      )
-      most = Math.max(most, row?.bytes ?? 0)
-      await sleep(1_000)
-    }
-    return most
-  })()
-  return {
-    end: () => {
-      ended.abort()
-      return looking
-    },
-  }
+async function unconfirmedBytes(stage: Stage): Promise<number> {
+  const [row] = await stage.database.query<{ bytes: number }>(
+    `select pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 as bytes
+     from pg_replication_slots where database = current_database()`,
+  )
+  return row?.bytes ?? 0
 }
 
 /** Of all that was relayed in the last, in seconds, by the database's clock. */

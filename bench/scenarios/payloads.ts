@@ -44,9 +44,6 @@ async function drained(
   { label, bytes, events: wanted }: typeof SMALL,
 ): Promise<{ perSecond: number; megabytes: number; memory: number }> {
   const events = stage.scaled(wanted, 20)
-  await stage.commit(events, { payloadBytes: bytes })
-  const measured = await stage.drain(label, events, () => stage.startWalhook())
-  await stage.stopWalhook()
-  const { perSecond, walhookPeakMiB } = measured
+  const { perSecond, walhookPeakMiB } = await stage.commitAndDrain(label, events, { payloadBytes: bytes })
   return { perSecond, megabytes: (perSecond * bytes) / 1e6, memory: walhookPeakMiB }
 }

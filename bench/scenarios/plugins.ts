@@ -1,3 +1,4 @@
+import { cpuOf } from '../figures/measurement.ts'
 import { scenario } from '../scenario.ts'
 import { Stage } from '../stage/stage.ts'
 
@@ -20,10 +21,9 @@ export const plugins = scenario({
       await using own = await Stage.open(stage.server, { ...stage.options, plugin })
       const events = own.scaled(EVENTS, 500)
       await own.subscribe()
-      await own.commit(events)
-      const { perSecond, cpuMs } = await own.drain(plugin, events, () => own.startWalhook())
-      figures[plugin] = perSecond
-      figures[`${plugin}Cpu`] = cpuMs.walhook + cpuMs.postgres
+      const measured = await own.commitAndDrain(plugin, events)
+      figures[plugin] = measured.perSecond
+      figures[`${plugin}Cpu`] = cpuOf(measured)
       stage.measurements.push(...own.measurements)
     }
     return figures

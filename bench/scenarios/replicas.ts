@@ -1,4 +1,4 @@
-import type { Measurement } from '../figures/measurement.ts'
+import { cpuOf, type Measurement } from '../figures/measurement.ts'
 import { scenario } from '../scenario.ts'
 import { untilOwed } from '../stage/receipts.ts'
 import type { Stage } from '../stage/stage.ts'
@@ -44,9 +44,9 @@ export const replicas = scenario({
 async function drained(stage: Stage, processes: number): Promise<Drained> {
   await Promise.all(Array.from({ length: processes }, () => stage.startWalhook()))
   await drainWaiting(stage, 'warming up', stage.scaled(WARM_UP, 500))
-  const { perSecond, cpuMs } = await drainWaiting(stage, `${processes} of Walhook`, stage.scaled(EVENTS, 500))
+  const measured = await drainWaiting(stage, `${processes} of Walhook`, stage.scaled(EVENTS, 500))
   await stage.stopWalhook()
-  return { perSecond, cpuMs: cpuMs.walhook + cpuMs.postgres }
+  return { perSecond: measured.perSecond, cpuMs: cpuOf(measured) }
 }
 
 async function drainWaiting(

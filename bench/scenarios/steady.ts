@@ -50,7 +50,7 @@ async function barePosts(stage: Stage, perSecond: number): Promise<readonly numb
   await poster.ask('pace', stage.urlOf('/ok/0'), perSecond, stage.scaled(WARM_UP_SECONDS))
   await stage.receiver.ask('begin')
   const sentAt = await poster.ask('pace', stage.urlOf('/ok/0'), perSecond, stage.scaled(SECONDS))
-  const { at } = await stage.receiver.ask('receipts')
+  const receivedAt = await stage.receiver.ask('receivedAt')
   await poster[Symbol.asyncDispose]()
-  return latenciesOf(sentAt, at)
+  return latenciesOf(sentAt, receivedAt)
 }

@@ -1,9 +1,9 @@
 /** Watches the processes of a stage while something is measured, and says what it cost; or that others used the machine. */
 import { availableParallelism } from 'node:os'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Measurement, PROCESSES, type ProcessName, type Sample } from '../figures/measurement.ts'
 import { NoFigure } from '../figures/no-figure.ts'
 import { clock } from '../load/answering.ts'
+import { whileLooking } from './looking.ts'
 import { machineCpuSeconds, postgresUsage, processUsage } from './process-usage.ts'
 
 export interface Watched {
@@ -20,6 +20,13 @@ const SAMPLE_EVERY_MS = 500
 /** Of all that the cores could do meanwhile, what others may have. */
 const OTHERS_MAY_HAVE = 0.15
 
+/** What was done while it was measured. */
+export interface Measured<Result> {
+  readonly deliveries: number
+  readonly latencies?: Measurement['latencies']
+  readonly result: Result
+}
+
 type Cpu = Readonly<Record<ProcessName, number>>
 
 /** Throws `NoFigure` where others had too much of the machine, unless `besideOthers`. */
@@ -27,7 +34,7 @@ export async function measure<Result>(
   watched: Watched,
   label: string,
   besideOthers: boolean,
-  work: () => Promise<{ readonly deliveries: number; readonly result: Result }>,
+  work: () => Promise<Measured<Result>>,
 ): Promise<{ readonly measurement: Measurement; readonly result: Result }> {
   const startedAt = clock()
   const cpuBefore = cpuOf(watched)
@@ -49,16 +56,7 @@ export async function measure<Result>(
     })
   }
 
-  await look()
-  const ended = new AbortController()
-  const looking = (async () => {
-    while (!ended.signal.aborted) {
-      await sleep(SAMPLE_EVERY_MS, undefined, { signal: ended.signal }).catch(() => undefined)
-      await look()
-    }
-  })()
-  const { deliveries, result } = await work().finally(() => ended.abort())
-  await looking
+  const { deliveries, latencies = [], result } = await whileLooking(SAMPLE_EVERY_MS, look, work)
   const seconds = (clock() - startedAt) / 1000
   const used = difference(cpuOf(watched), cpuBefore)
   const machine = (machineCpuSeconds() ?? NaN) - (machineBefore ?? NaN)
@@ -75,7 +73,7 @@ export async function measure<Result>(
     walhookPeakMiB,
     postgresPrivateMiB,
     samples,
-    latencies: [],
+    latencies,
   }
   return { measurement, result }
 }

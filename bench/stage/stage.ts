@@ -12,7 +12,7 @@ import type { EventShape } from '../load/events.ts'
 import type { PosterAnswers } from '../load/poster.ts'
 import type { Count, ReceiverAnswers } from '../load/receiver.ts'
 import { Child } from './child.ts'
-import { measure } from './gauge.ts'
+import { measure, type Measured } from './gauge.ts'
 import { untilReceived, untilRecorded } from './receipts.ts'
 import type { BenchDatabase, Server } from './server.ts'
 import { Sidecar } from './sidecar.ts'
@@ -211,9 +211,17 @@ export class Stage implements AsyncDisposable {
     return { ...measurement, perSecond: (deliveries * 1000) / (count.lastAt - begunAt) }
   }
 
+  /** Commits so many while no sidecar runs, and measures what one that is started then delivers of them; it is stopped. */
+  async commitAndDrain(label: string, events: number, shape: EventShape = {}): ReturnType<Stage['drain']> {
+    await this.commit(events, shape)
+    const measured = await this.drain(label, events, () => this.startWalhook())
+    await this.stopWalhook()
+    return measured
+  }
+
   async measure<Result>(
     label: string,
-    work: () => Promise<{ readonly deliveries: number; readonly result: Result }>,
+    work: () => Promise<Measured<Result>>,
     /** What comes before, and is not measured but in the endpoints' count. */
     begin?: () => Promise<unknown>,
   ): Promise<{ readonly measurement: Measurement; readonly result: Result }> {
@@ -248,22 +256,18 @@ export class Stage implements AsyncDisposable {
     perSecond: number,
     seconds: number,
     { shape = {}, isMeant = () => true }: { shape?: EventShape; isMeant?: (n: number) => boolean } = {},
-  ): Promise<{
-    readonly latencies: readonly number[]
-    readonly paced: Paced
-    readonly measurement: Measurement
-  }> {
+  ): Promise<{ readonly latencies: readonly number[]; readonly paced: Paced }> {
     const meant = Array.from({ length: perSecond * seconds }, (_, n) => n).filter(isMeant).length
-    const { measurement, result } = await this.measure(label, async () => {
+    const { result } = await this.measure(label, async () => {
       const paced = await this.pace(perSecond, seconds, shape)
       await this.untilReceived(meant)
-      return { deliveries: meant, result: { paced, receipts: await this.receiver.ask('receipts') } }
+      const receivedAt = await this.receiver.ask('receivedAt')
+      const latencies = latenciesOf(paced.committedAt, receivedAt)
+      const overTime = latenciesOverTime(paced.committedAt, receivedAt)
+      return { deliveries: meant, latencies: overTime, result: { latencies, paced } }
     })
     await untilRecorded(this.database, this.#begunAt, this.receiver)
-    const { paced, receipts } = result
-    const whole = { ...measurement, latencies: latenciesOverTime(paced.committedAt, receipts.at) }
-    this.measurements.splice(this.measurements.indexOf(measurement), 1, whole)
-    return { latencies: latenciesOf(paced.committedAt, receipts.at), paced, measurement: whole }
+    return result
   }
 
   /** Until endpoints have got so many events, each endpoint's counted for itself. */
